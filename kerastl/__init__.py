@@ -1,1 +1,58 @@
+"""kerastl: from a folder of pictures, some labels unknown, to a checked model on a phone.
+
+    import kerastl
+    data = kerastl.read_folder("pictures")
+    model = kerastl.classifier("MobileNetV2", data.tasks[0].classes, trainable="stage4")
+    kerastl.fit(model, data)
+    print(kerastl.evaluate(model, data))
+    kerastl.export(model, "saved_models/mine/1", calibration=data, evaluation=data)
+
+Names load on first use, so `import kerastl` loads neither Keras nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_NAMES = {
+    "errors": ["InputError"],
+    "tasks": ["UNKNOWN", "Task"],
+    "manifest": ["Manifest"],
+    "readers": ["read_csv", "read_folder", "read_frame"],
+    "tfds": ["read_tfds"],
+    "images": ["check_pictures", "image_dataset"],
+    "backbones": ["list_backbones"],
+    "cuts": ["Cut", "Split", "cut_points", "split", "stages"],
+    "trainable": ["freeze_plan", "set_trainable"],
+    "models": ["classifier", "create_model", "multilabel_classifier", "multitask_classifier"],
+    "saving": ["load_model", "save_model"],
+    "spec": ["spec_of"],
+    "features": ["extract_features"],
+    "training": ["fit"],
+    "evaluation": ["evaluate"],
+    "scores": ["Scores"],
+    "plots": ["plot_scores"],
+    "export": ["export"],
+    "prediction": ["predict"],
+}
+_MODULE = {name: module for module, names in _NAMES.items() for name in names}
+_MODULES = ("losses", "metrics")
+
+__all__ = sorted([*_MODULE, *_MODULES, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"kerastl.{name}")
+    if name not in _MODULE:
+        raise AttributeError(f"module 'kerastl' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"kerastl.{_MODULE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

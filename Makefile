@@ -1,0 +1,35 @@
+# Every target makes the environment .venv if it is missing, and does all else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: setup demo test check check-slow bench clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/kerastl demo
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -m "not slow"
+
+check: test check-slow
+
+check-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+bench: setup
+	$(BIN)/python benchmarks/frozen.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,89 @@
+"""Do several predictors give the same answers on the same pictures, and good ones?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from kerastl.batches import Batch
+from kerastl.errors import InputError
+from kerastl.evaluation import join
+from kerastl.export_report import Accuracy, Agreement
+from kerastl.predictors import Predictor
+from kerastl.scores import score
+from kerastl.tasks import Task
+
+Labels = Mapping[str, np.ndarray] | None
+ByTask = dict[str, np.ndarray]
+
+
+def run_all(
+    predictors: Mapping[str, Predictor], batches: Iterable[Batch]
+) -> tuple[dict[str, ByTask], Labels]:
+    """Every predictor's scores for the same pictures, which are read once.
+
+    Args:
+        predictors: By name.
+        batches: The pictures, with their labels or without.
+
+    Returns:
+        Scores by predictor and task, and the labels by task or None.
+
+    Raises:
+        InputError: If there is no picture.
+    """
+    made: dict[str, list[ByTask]] = {name: [] for name in predictors}
+    labels: list[Labels] = []
+    for batch in batches:
+        labels.append(batch.labels)
+        for name, predictor in predictors.items():
+            made[name].append(predictor.predict(batch.images))
+    if not labels:
+        raise InputError("Expected at least one evaluation picture that can be read.")
+    known = None if labels[0] is None else join(labels)
+    return {name: join(each) for name, each in made.items()}, known
+
+
+def accuracies(
+    tasks: Sequence[Task], labels: Labels, scores: ByTask, *, draws: int, seed: int
+) -> dict[str, Accuracy]:
+    """The accuracy by task; without labels its n is 0."""
+    if labels is None:
+        return {t.name: Accuracy(None, None, None, 0) for t in tasks}
+    usable = {n: np.clip(np.nan_to_num(s), 0, 1) for n, s in scores.items()}
+    frame = score(tasks, labels, usable, draws=draws, seed=seed).frame
+    rows = frame[(frame["metric"] == "accuracy") & (frame["class"] == "")]
+    return {
+        r.task: Accuracy(_plain(r.value), _plain(r.low), _plain(r.high), int(r.n))
+        for r in rows.itertuples()
+    }
+
+
+def agreement(task: Task, ours: np.ndarray, theirs: np.ndarray, accuracy: Accuracy) -> Agreement:
+    """Compare a file's scores with the Keras model's.
+
+    Args:
+        task: The task.
+        ours: The Keras model's, `[n, classes]`.
+        theirs: The file's, `[n, classes]`.
+        accuracy: The file's accuracy.
+
+    Example:
+        >>> task, none = Task("t", ["a", "b"]), Accuracy(None, None, None, 0)
+        >>> ours, theirs = np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([[0.8, 0.2], [0.7, 0.3]])
+        >>> made = agreement(task, ours, theirs, none)
+        >>> made.same, round(made.largest, 3), made.n
+        (0.5, 0.3, 2)
+    """
+    same = np.mean(_decided(task, ours) == _decided(task, theirs))
+    return Agreement(float(same), _plain(np.abs(ours - theirs).max()), len(ours), accuracy)
+
+
+def _decided(task: Task, scores: np.ndarray) -> np.ndarray:
+    return scores >= 0.5 if task.kind == "multilabel" else scores.argmax(axis=1)
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,171 @@
+"""Pictures as a tf.data.Dataset of (uint8 images, labels), decoded in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastl.arrays import image_array, label_array
+from kerastl.batches import (
+    Batch,
+    check_on_bad,
+    check_pictures,
+    count_cores,
+    iter_batches,
+)
+from kerastl.errors import InputError
+from kerastl.manifest import Manifest
+from kerastl.pictures import PictureError, as_size, load_picture
+
+__all__ = [
+    "Batch",
+    "check_pictures",
+    "count_cores",
+    "image_array",
+    "image_dataset",
+    "iter_batches",
+    "label_array",
+]
+
+
+def image_dataset(
+    manifest: Manifest,
+    image_size: int | tuple[int, int] = 224,
+    batch_size: int = 32,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    augment: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
+    on_bad: str = "skip",
+    labels: bool = True,
+) -> tf.data.Dataset:
+    """A dataset that `model.fit` takes: pictures decoded in parallel, in a fixed order.
+
+    Args:
+        manifest: The pictures and their labels.
+        image_size: Height and width to stretch to: one number or (height, width).
+        batch_size: Images in a batch.
+        shuffle: Another order in each epoch, drawn from `seed`.
+        seed: Seed of the order and of the augmentation.
+        augment: A Keras layer, or several, called on each batch of uint8 images
+            with `training=True`. The result is rounded and clipped to uint8. The
+            layers' own seeds are set from `seed`.
+        on_bad: "skip" leaves bad pictures out and notes each in
+            `manifest.skipped`. "raise" reads every picture once before the
+            dataset is made, and names all bad ones, so that none stops a run
+            later.
+        labels: False gives a dataset of images alone.
+
+    Returns:
+        Dataset of (uint8 `[batch, height, width, 3]`, labels). The labels are one
+        array for a single task, else a dict by task name: int32 `[batch]` for
+        multiclass, float32 `[batch, 1]` for binary, float32 `[batch, labels]` for
+        multilabel.
+
+    Raises:
+        InputError: For an empty manifest, and for bad pictures under "raise".
+
+    Example:
+        >>> import pandas as pd, pathlib, tempfile
+        >>> from kerastl.tasks import Task
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "a.ppm")
+        >>> n = path.write_bytes(b"P6 1 1 255 " + bytes([9, 8, 7]))
+        >>> frame = pd.DataFrame({"image": [str(path)], "label": [1]})
+        >>> m = Manifest(frame, Task("label", ["x", "y"]))
+        >>> for images, labels in image_dataset(m, image_size=1):
+        ...     print(images.numpy().tolist(), labels.numpy().tolist())
+        [[[[9, 8, 7]]]] [1]
+    """
+    size = as_size(image_size)
+    check_on_bad(on_bad)
+    if not len(manifest):
+        raise InputError("The manifest has no picture; there is nothing to make a dataset of.")
+    if on_bad == "raise":
+        _refuse_bad(manifest)
+    data = _rows(manifest, shuffle, seed)
+    data = data.map(_decoder(manifest, size), num_parallel_calls=tf.data.AUTOTUNE)
+    if on_bad == "skip":
+        data = data.filter(lambda image, row, good: good)
+    data = data.map(lambda image, row, good: (image, row)).batch(batch_size)
+    if augment is not None:
+        data = data.map(_augmenter(augment, size, seed))
+    return data.map(_labeller(manifest, labels)).prefetch(tf.data.AUTOTUNE)
+
+
+def _refuse_bad(manifest: Manifest) -> None:
+    before = set(manifest.skipped)
+    good = set(check_pictures(manifest).frame["image"])
+    bad = [p for p in manifest.frame["image"] if p not in good]
+    if bad:
+        faults = [f"{p}: {manifest.skipped[p]}" for p in bad]
+        for path in set(bad) - before:  # refused, not skipped
+            del manifest.skipped[path]
+        raise InputError(f"{len(bad)} of {len(manifest)} pictures cannot be used.", faults)
+
+
+def _rows(manifest: Manifest, shuffle: bool, seed: int) -> tf.data.Dataset:
+    rows = tf.data.Dataset.range(len(manifest))
+    return rows.shuffle(len(manifest), seed=seed) if shuffle else rows
+
+
+def _decoder(manifest: Manifest, size: tuple[int, int]) -> Callable:
+    paths = manifest.frame["image"].tolist()
+
+    def read(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return load_picture(paths[int(row)], size), np.True_
+        except PictureError as error:
+            manifest.skipped[error.path] = error.cause
+            return np.zeros((*size, 3), "uint8"), np.False_
+
+    def decode(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        image, good = tf.numpy_function(read, [row], [tf.uint8, tf.bool])
+        return tf.ensure_shape(image, (*size, 3)), row, tf.ensure_shape(good, ())
+
+    return decode
+
+
+def _augmenter(augment: Any, size: tuple[int, int], seed: int) -> Callable:
+    layers = list(augment) if isinstance(augment, (list, tuple)) else [augment]
+    wrong = [x for x in layers if not isinstance(x, keras.Layer)]
+    if wrong:
+        raise InputError(f"Expected augment= as Keras layers. Received: {wrong[0]!r}.")
+    _seed(layers, seed)
+
+    def change(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = tf.cast(images, tf.float32)
+        for layer in layers:
+            x = layer(x, training=True)
+        x = tf.clip_by_value(tf.round(tf.cast(x, tf.float32)), 0, 255)
+        return tf.ensure_shape(tf.cast(x, tf.uint8), (None, *size, 3)), rows
+
+    return change
+
+
+def _seed(layers: Sequence[keras.Layer], seed: int) -> None:
+    """Start the layers' random numbers from `seed`, each from its own place."""
+    flat = [x for layer in layers for x in layer._flatten_layers()]
+    generators = [v for x in flat for v in vars(x).values() if _is_generator(v)]
+    for place, generator in enumerate(generators):
+        start = np.random.SeedSequence([seed, place]).generate_state(1)[0]
+        generator.state.assign(np.array([start, 0], dtype="uint32"))
+
+
+def _is_generator(value: Any) -> bool:
+    return isinstance(value, keras.random.SeedGenerator)
+
+
+def _labeller(manifest: Manifest, labels: bool) -> Callable:
+    known = {name: tf.constant(array) for name, array in manifest.labels().items()}
+
+    def attach(images: tf.Tensor, rows: tf.Tensor) -> Any:
+        if not labels:
+            return images
+        found = {name: tf.gather(array, rows) for name, array in known.items()}
+        return images, found if len(found) > 1 else next(iter(found.values()))
+
+    return attach

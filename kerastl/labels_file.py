@@ -1,0 +1,136 @@
+"""`labels.json`: what an app needs to know of the model files that it lies beside."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerastl import __version__
+from kerastl.errors import InputError
+from kerastl.tasks import Task, as_tasks
+
+NAME = "labels.json"
+INPUT = "images"
+"""Name of the exported files' one input."""
+
+LARGEST = 16 * 1024 * 1024
+LARGEST_SIDE = 16384
+
+
+def describe(tasks: Sequence[Task], image_size: tuple[int, int]) -> dict[str, Any]:
+    """The contents of `labels.json` as plain JSON values.
+
+    Args:
+        tasks: The tasks; each one's scores are the output of the same name.
+        image_size: Height and width, in pixels.
+    """
+    return {
+        "kerastl": __version__,
+        "input": {
+            "name": INPUT,
+            "dtype": "uint8",
+            "shape": [*image_size, 3],
+            "layout": "height, width, channels",
+            "colour_order": "RGB",
+            "range": [0, 255],
+            "resizing": "bilinear with antialiasing, stretched to the shape",
+        },
+        "tasks": [{**t.to_dict(), "output": t.name, "scores": _meaning(t)} for t in tasks],
+    }
+
+
+def write_labels(
+    folder: str | Path, tasks: Sequence[Task], image_size: tuple[int, int], name: str = NAME
+) -> Path:
+    """Write `labels.json` into a folder, whole or not at all."""
+    return write_json(Path(folder) / name, describe(tasks, image_size))
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """Write plain values as readable JSON, under a temporary name first."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def read_labels(path: str | Path) -> tuple[tuple[Task, ...], tuple[int, int]]:
+    """The tasks and the image size that a `labels.json` gives.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The tasks, and (height, width) in pixels.
+
+    Raises:
+        InputError: If the file is missing or malformed, with every fault in it.
+    """
+    values = _load(Path(path))
+    faults = list(_faults(values))
+    tasks: list[Task] = []
+    for number, task in enumerate(values["tasks"] if not faults else []):
+        try:
+            tasks.append(Task(task["name"], tuple(task["classes"]), task["kind"]))
+        except InputError as error:
+            faults += [f"tasks, number {number}: {fault}" for fault in error.faults]
+    if faults:
+        raise InputError(f"{path} does not describe an exported model. Export it again.", faults)
+    height, width, _ = values["input"]["shape"]
+    return as_tasks(tasks), (height, width)
+
+
+def _meaning(task: Task) -> str:
+    if task.kind == "multilabel":
+        return "one per class, each from 0 to 1; a label is given from 0.5 on"
+    return "one per class, from 0 to 1, together 1; the largest is the answer"
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(
+            f"Expected {path}, which names the classes of the model file beside it. There is no "
+            "such file: copy it from where the model was exported."
+        )
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path} is too large for a file of labels ({LARGEST} bytes at most).")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON ({error}). Export the model again.") from error
+
+
+def _faults(values: Any) -> Iterator[str]:
+    if not isinstance(values, Mapping):
+        yield "expected an object with input and tasks"
+        return
+    about = values.get("input")
+    shape = about.get("shape") if isinstance(about, Mapping) else None
+    if not _is_shape(shape):
+        yield f"input: expected a shape [height, width, 3]; received {shape!r}"
+    tasks = values.get("tasks")
+    if not isinstance(tasks, list) or not tasks:
+        yield f"tasks: expected a list of at least one; received {tasks!r}"
+        return
+    for number, task in enumerate(tasks):
+        if not _is_task(task):
+            yield f"tasks, number {number}: expected a name, a kind and a list of classes"
+
+
+def _is_shape(shape: Any) -> bool:
+    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
+    return whole and shape[2] == 3 and all(1 <= n <= LARGEST_SIDE for n in shape[:2])
+
+
+def _is_task(task: Any) -> bool:
+    if not isinstance(task, Mapping) or not isinstance(task.get("classes"), list):
+        return False
+    words = [task.get("name"), task.get("kind"), *task["classes"]]
+    return all(isinstance(word, str) for word in words)

@@ -1,0 +1,189 @@
+"""A saved model of any form as one thing: images in, class scores by task out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastl import labels_file
+from kerastl.arrays import image_array
+from kerastl.errors import InputError
+from kerastl.litert import LiteRTModel, quiet
+from kerastl.saving import load_model
+from kerastl.spec import spec_of
+from kerastl.tasks import Task, by_task, class_scores
+
+Size = tuple[int, int]
+FORMS = "a .keras file, a SavedModel folder, a .tflite file or the folder of a run"
+
+
+class Predictor(Protocol):
+    """What every form of a model can do.
+
+    Attributes:
+        tasks: What it predicts.
+        image_size: Height and width of the images it takes, in pixels.
+    """
+
+    tasks: tuple[Task, ...]
+    image_size: Size
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Scores by task name, float32 `[n, classes]`, of images uint8 `[n, height, width, 3]`."""
+
+
+class KerasPredictor:
+    """A kerastl model in Keras.
+
+    Args:
+        model: A model that knows its tasks.
+    """
+
+    def __init__(self, model: keras.Model):
+        spec = spec_of(model)
+        self.model, self.tasks, self.image_size = model, spec.tasks, spec.image_size
+        # One trace for every batch size: the last, smaller batch makes no second one.
+        image = tf.TensorSpec((None, *spec.image_size, 3), tf.uint8)
+        call = lambda images: model(images, training=False)  # noqa: E731
+        self._forward = tf.function(call, input_signature=[image], autograph=False)
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Predictor`."""
+        outputs = by_task(self.tasks, self._forward(image_array(images, self.image_size)))
+        scores = {t.name: class_scores(t, outputs[t.name].numpy()) for t in self.tasks}
+        return {name: values.astype("float32") for name, values in scores.items()}
+
+
+class SavedModelPredictor:
+    """An exported SavedModel folder.
+
+    Args:
+        path: The folder.
+        tasks: The tasks its outputs belong to.
+        image_size: Height and width, in pixels.
+
+    Raises:
+        InputError: If it is no whole SavedModel, or another one than described.
+    """
+
+    def __init__(self, path: str | Path, tasks: tuple[Task, ...], image_size: Size):
+        self.path, self.tasks, self.image_size = Path(path), tasks, image_size
+        self._loaded = _load_saved_model(self.path)
+        self._call = self._loaded.signatures["serving_default"]
+        made = {name: s.shape[-1] for name, s in self._call.structured_outputs.items()}
+        [*inputs] = self._call.structured_input_signature[1].values()
+        shape = tuple(inputs[0].shape)[1:] if len(inputs) == 1 else None
+        _check_described(self.path, (made, shape), tasks, image_size)
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Predictor`."""
+        images = tf.constant(image_array(images, self.image_size))
+        outputs = self._call(**{labels_file.INPUT: images})
+        return {t.name: outputs[t.name].numpy() for t in self.tasks}
+
+
+class LiteRTPredictor:
+    """An exported `.tflite` file.
+
+    Args:
+        path: The file.
+        tasks: The tasks its outputs belong to.
+        image_size: Height and width, in pixels.
+
+    Raises:
+        InputError: If it is no whole TFLite file, or another one than described.
+    """
+
+    def __init__(self, path: str | Path, tasks: tuple[Task, ...], image_size: Size):
+        self.path, self.tasks, self.image_size = Path(path), tasks, image_size
+        self.model = LiteRTModel(path)
+        shape = (*self.model.image_size, 3)
+        _check_described(self.path, (self.model.outputs, shape), tasks, image_size)
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Predictor`."""
+        outputs = self.model.predict(images)
+        return {t.name: outputs[t.name] for t in self.tasks}
+
+
+def load_predictor(path: str | Path) -> Predictor:
+    """Open a saved model, whichever form it has.
+
+    Args:
+        path: A `.keras` file, a SavedModel folder or a `.tflite` file (both with
+            the `labels.json` they were exported with beside them), or the folder
+            of a run, which holds `model.keras`.
+
+    Returns:
+        The predictor: `tasks`, `image_size` and `predict(images)`.
+
+    Raises:
+        InputError: If the path is none of these, or the file is damaged.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        path = _in_run(path)
+    if path.is_dir():
+        return SavedModelPredictor(path, *read_beside(path))
+    if path.suffix == ".keras":
+        return KerasPredictor(load_model(path))
+    if path.suffix == ".tflite" and path.is_file():
+        return LiteRTPredictor(path, *read_beside(path))
+    found = "a file of another kind" if path.exists() else "nothing"
+    raise InputError(f"Expected {FORMS}. Received: {path}, which is {found}.")
+
+
+def as_predictor(model: keras.Model | Predictor | str | Path) -> Predictor:
+    """A model in memory, an open one, or the path of one, as a predictor."""
+    if isinstance(model, (str, Path)):
+        return load_predictor(model)
+    return KerasPredictor(model) if isinstance(model, keras.Model) else model
+
+
+def read_beside(path: Path) -> tuple[tuple[Task, ...], Size]:
+    """What the `labels.json` beside a model file (or SavedModel folder) says."""
+    return labels_file.read_labels(path.parent / labels_file.NAME)
+
+
+def _in_run(folder: Path) -> Path:
+    if (folder / "model.keras").is_file():
+        return folder / "model.keras"
+    if (folder / "saved_model").is_dir():
+        return folder / "saved_model"
+    raise InputError(
+        f"Expected {FORMS}. Received: {folder}, a folder with neither saved_model.pb nor "
+        "model.keras in it."
+    )
+
+
+def _load_saved_model(path: Path) -> Any:
+    try:
+        with quiet():
+            loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # a damaged folder raises nearly every type there is
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"Expected a whole SavedModel folder. Received: {path}, which TensorFlow refuses "
+            f"({line[:200]}). Export or copy it again."
+        ) from error
+    if "serving_default" not in getattr(loaded, "signatures", {}):
+        raise InputError(f"The SavedModel {path} has no signature 'serving_default'. Export again.")
+    return loaded
+
+
+def _check_described(
+    path: Path, made: tuple[Mapping[str, int], Any], tasks: tuple[Task, ...], image_size: Size
+) -> None:
+    """Raise unless a file's outputs and image shape are those that labels.json gives."""
+    told = ({t.name: len(t.classes) for t in tasks}, (*image_size, 3))
+    if (dict(made[0]), made[1]) != told:
+        raise InputError(
+            f"{path} and the {labels_file.NAME} beside it do not belong together.",
+            [f"the file: outputs {dict(made[0])}, images {made[1]}",
+             f"{labels_file.NAME}: outputs {told[0]}, images {told[1]}"],
+        )  # fmt: skip

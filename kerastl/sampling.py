@@ -1,0 +1,102 @@
+"""Examples for training: the same order for the same seed and epoch, wherever one begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastl.pictures import load_picture
+
+Labels = Mapping[str, np.ndarray] | None
+
+
+class Sampler(keras.utils.PyDataset):
+    """Batches of indexable examples, shuffled anew each epoch by (seed, epoch).
+
+    A run taken up again at epoch k sees the order that epoch k would have had.
+
+    Args:
+        read: Gives the model's input for some rows and the view drawn of each.
+        count: Number of examples.
+        labels: By task name; a single task's labels are given bare.
+        batch_size: Examples in a batch.
+        shuffle: Whether to shuffle.
+        seed: Seed of the order.
+        epoch: The epoch to begin with.
+        views: Stored copies of each example; an epoch draws one of each.
+        augment: Called on each batch of inputs.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        count: int,
+        labels: Labels,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+        views: int = 1,
+        augment: Callable[[np.ndarray], Any] | None = None,
+    ):
+        super().__init__()
+        self.read, self.count, self.labels, self.batch_size = read, count, labels, batch_size
+        self.shuffle, self.seed, self.epoch = shuffle, seed, epoch
+        self.views, self.augment = views, augment
+        self._arrange()
+
+    def __len__(self) -> int:
+        return math.ceil(self.count / self.batch_size)
+
+    def __getitem__(self, index: int):
+        part = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        rows = self._order[part]
+        inputs = self.read(rows, self._view[part])
+        if self.augment is not None:
+            inputs = self.augment(inputs)
+        return (inputs, labels_at(self.labels, rows)) if self.labels else (inputs,)
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order."""
+        self.epoch += 1
+        self._arrange()
+
+    def _arrange(self) -> None:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        self._order = draw.permutation(self.count) if self.shuffle else np.arange(self.count)
+        self._view = draw.integers(self.views, size=self.count)
+
+
+def labels_at(labels: Labels, rows: Any) -> Any:
+    """The labels of some rows, as a model's `fit` takes them."""
+    chosen = {name: values[rows] for name, values in (labels or {}).items()}
+    return next(iter(chosen.values())) if len(chosen) == 1 else chosen
+
+
+def read_array(values: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Reads rows of an array `[examples, views, ...]`, which may be memory-mapped."""
+
+    def read(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        chosen = values[rows, views]
+        return chosen.astype("float32") if chosen.dtype == np.float16 else chosen
+
+    return read
+
+
+def read_pictures(
+    paths: Sequence[str | Path], image_size: tuple[int, int]
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Reads picture files, those of a batch side by side."""
+    pool = ThreadPoolExecutor(thread_name_prefix="kerastl-pictures")
+
+    def read(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        return np.stack(list(pool.map(lambda row: load_picture(paths[row], image_size), rows)))
+
+    return read

@@ -1,0 +1,299 @@
+"""Where a phase of training gets its examples: the features at its cut, or the pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastl.augmentation import Augment, augmenter
+from kerastl.cuts import Cut, find_cut, split, trained_cut
+from kerastl.errors import InputError
+from kerastl.features import Features, deepen, extract_features, feature_bytes, length
+from kerastl.images import check_pictures, image_array, label_array
+from kerastl.manifest import Manifest
+from kerastl.progress import counting
+from kerastl.sampling import Sampler, read_array, read_pictures
+from kerastl.spec import Spec, spec_of
+from kerastl.tasks import Task, by_task
+
+log = logging.getLogger("kerastl")
+
+IN_MEMORY = 2 * 1024**3
+"""Bytes of features up to which they stay in memory; more go to a file."""
+
+
+class Inputs(NamedTuple):
+    """What a phase fits: the net that trains, its data, and the steps of an epoch."""
+
+    net: keras.Model
+    train: Any
+    validation: Any
+    steps: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the examples are made, the same for every phase."""
+
+    batch_size: int
+    seed: int
+    augment: Augment | None = None
+    views: int = 1
+    cache: bool | str | Path = "auto"
+    show: bool = False
+
+
+def parts(train: Any, validation_data: Any) -> tuple[Any, Any]:
+    """Training and validation data; a whole Manifest brings both.
+
+    Example:
+        >>> parts("a", "b")
+        ('a', 'b')
+    """
+    if isinstance(train, Manifest) and train.has("train") and len(train.splits) > 1:
+        if validation_data is None and train.has("val"):
+            validation_data = train.split("val")
+        train = train.split("train")
+    if isinstance(validation_data, Manifest) and len(validation_data.splits) > 1:
+        validation_data = validation_data.split("val")
+    return train, validation_data
+
+
+class Source:
+    """Examples for the phases of one fit.
+
+    Features are computed at the cut of the model's own policy when a phase
+    first asks for them; a phase with a later cut has its own made from these.
+
+    Args:
+        model: The model, under its own `trainable` policy.
+        train: Training data in any form that `fit` takes.
+        validation_data: The same forms, or None.
+        options: How the examples are made.
+
+    Raises:
+        InputError: For data that do not fit the tasks, and for options that
+            exclude each other.
+    """
+
+    def __init__(self, model: keras.Model, train: Any, validation_data: Any, options: Options):
+        self.spec = spec_of(model)
+        self.options = options
+        self.train, self.validation = (
+            data if data is None else _checked(data, self.spec)
+            for data in parts(train, validation_data)
+        )
+        self.cached = _use_features(options)
+        self.base = _first_cut(model, self.spec) if self.cached else None
+        self.folder: Any = None
+        self._features: dict[tuple[str, str], Features] = {}
+        self._pictures: dict[str, Any] = {}
+
+    @property
+    def digest(self) -> str:
+        """What these examples are known by when a fit is taken up again."""
+        digest = hashlib.blake2b(digest_size=8)
+        for data in (self.train, self.validation):
+            digest.update(_identity(data))
+        return digest.hexdigest()
+
+    def inputs(self, model: keras.Model, epoch: int) -> Inputs:
+        """The net, the data and the steps for the model's present policy.
+
+        Args:
+            model: The model; what is trainable now decides the cut.
+            epoch: The epoch to begin with.
+        """
+        first = None if self.base is None else _first_cut(model, self.spec)
+        if first is None or first.index < self.base.index:
+            net, make = model, self._live
+        else:
+            net, make = split(model, first.layer).tail, self._cut(model, first)
+        train = make("train", epoch)
+        validation = None if self.validation is None else make("validation", 0)
+        return Inputs(net, train, validation, steps=_steps(train))
+
+    def _cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler]:
+        def make(part: str, epoch: int) -> Sampler:
+            found = self._at(model, part, cut)
+            return self._sampler(part, epoch, read_array(found.values), found.labels, found.values)
+
+        return make
+
+    def _live(self, part: str, epoch: int) -> Any:
+        data = getattr(self, part)
+        if isinstance(data, tf.data.Dataset):
+            return self._augmented(data) if part == "train" else data
+        if isinstance(data, Manifest):
+            return self._sampler(part, epoch, *self._readable(part, data))
+        images, labels = data
+        return self._sampler(part, epoch, read_array(images[:, None]), labels, images[:, None])
+
+    def _sampler(self, part: str, epoch: int, read, labels, like) -> Sampler:
+        training, options = part == "train", self.options
+        live = training and like.dtype == np.uint8 and options.augment is not None
+        return Sampler(
+            read,
+            len(like),
+            labels,
+            options.batch_size,
+            shuffle=training,
+            seed=options.seed,
+            epoch=epoch,
+            views=like.shape[1],
+            augment=augmenter(options.augment, options.seed) if live else None,
+        )
+
+    def _augmented(self, data: tf.data.Dataset) -> tf.data.Dataset:
+        if self.options.augment is None:
+            return data
+        change = augmenter(self.options.augment, self.options.seed)
+        return data.map(lambda images, labels: (change(images), labels))
+
+    def _readable(self, part: str, manifest: Manifest) -> tuple[Any, Any, Any]:
+        """Reader and labels of the pictures that can be read, looked through once."""
+        if part not in self._pictures:
+            good = check_pictures(manifest)
+            if not len(good):
+                raise InputError("There is no picture that could be read.")
+            self._pictures[part] = good
+        good = self._pictures[part]
+        paths = good.frame["image"].tolist()
+        like = np.broadcast_to(np.uint8(0), (len(paths), 1))
+        return read_pictures(paths, self.spec.image_size), good.labels(), like
+
+    def _at(self, model: keras.Model, part: str, cut: Cut) -> Features:
+        if (part, cut.layer) not in self._features:
+            if cut.layer == self.base.layer:
+                found = self._extract(model, part)
+            else:
+                base = self._at(model, part, self.base)
+                found = deepen(base, between(model, self.base.layer, cut.layer))
+            self._features[part, cut.layer] = found
+        return self._features[part, cut.layer]
+
+    def _extract(self, model: keras.Model, part: str) -> Features:
+        options, data = self.options, getattr(self, part)
+        training = part == "train" and options.augment is not None
+        prefix = split(model, self.base.layer).prefix
+        views = options.views if training else 1
+        log.info("Features of the %s pictures at %s.", part, self.base.layer)
+        with counting(f"features {part}", options.show) as progress:
+            return extract_features(
+                prefix,
+                data,
+                tasks=self.spec.tasks,
+                views=views,
+                augment=augmenter(options.augment, options.seed) if training else None,
+                cache=self._folder(feature_bytes(prefix, length(data) or 0, views)),
+                seed=options.seed,
+                progress=progress,
+            )
+
+    def _folder(self, needed: int) -> Path | None:
+        """Where features of that many bytes are kept; None is in memory."""
+        folder = None if isinstance(self.options.cache, bool) else Path(self.options.cache)
+        if self.options.cache == "auto" or folder is None:
+            if needed <= IN_MEMORY:
+                return None
+            self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
+            folder = Path(self.folder.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        # A memory-mapped file on a full disk ends the process; so ask before.
+        if needed > free:
+            raise InputError(
+                f"The features take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB "
+                "free. Choose a later cut, fewer views, another cache folder, or cache=False."
+            )
+        return folder
+
+
+def between(model: keras.Model, first: str, last: str) -> keras.Model:
+    """The part of a model from the cut at `first` to the cut at `last`."""
+    tail = split(model, first).tail
+    return split(tail, last).prefix
+
+
+def _use_features(options: Options) -> bool:
+    if options.views > 1 and options.augment is None:
+        raise InputError(f"views={options.views} needs augment=: views are its stored results.")
+    changing = options.augment is not None and options.views == 1
+    if options.cache is False:
+        return False
+    if changing and options.cache != "auto":
+        raise InputError(
+            "Random augmentation and stored features exclude each other. Give views=k to "
+            "store k augmented copies of each picture, or cache=False."
+        )
+    if changing:
+        log.info("Augmentation without views: every epoch runs the whole network.")
+    return not changing
+
+
+def _first_cut(model: keras.Model, spec: Spec) -> Cut:
+    """The cut of the present policy, or that in front of the heads.
+
+    A prefix without weights is not worth storing: its features would be larger
+    than the pictures and save nothing.
+    """
+    heads = find_cut(model, spec.features)
+    try:
+        cut = trained_cut(model)
+    except InputError:
+        return heads
+    return cut if split(model, cut.layer).prefix.weights else heads
+
+
+def _checked(data: Any, spec: Spec) -> Any:
+    """The data in one of three forms: a Manifest, (images, labels by task), a dataset."""
+    if isinstance(data, Manifest):
+        _same_tasks(data.tasks, spec.tasks)
+        return data
+    if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise InputError("The dataset is endless. Give a finite one, without repeat().")
+        return data
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise InputError(
+            "Expected a Manifest, (images, labels) or a batched tf.data.Dataset of both. "
+            f"Received: {type(data).__name__}."
+        )
+    images = image_array(data[0], spec.image_size)
+    given = by_task(spec.tasks, data[1])
+    return images, {t.name: label_array(t, given[t.name], len(images)) for t in spec.tasks}
+
+
+def _same_tasks(given: tuple[Task, ...], expected: tuple[Task, ...]) -> None:
+    if set(given) != set(expected):
+        raise InputError(
+            "The data's tasks are not the model's.",
+            [f"the data have {t}" for t in given] + [f"the model has {t}" for t in expected],
+        )
+
+
+def _identity(data: Any) -> bytes:
+    if isinstance(data, Manifest):
+        return data.frame.drop(columns="group", errors="ignore").to_csv(index=False).encode()
+    if isinstance(data, tuple):
+        images, labels = data
+        return images.tobytes() + b"".join(labels[name].tobytes() for name in sorted(labels))
+    return repr(data).encode()
+
+
+def _steps(data: Any) -> int:
+    if isinstance(data, tf.data.Dataset):
+        known = int(data.cardinality())
+        return known if known > 0 else sum(1 for _ in data)
+    return math.ceil(len(data))

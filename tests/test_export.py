@@ -1,0 +1,202 @@
+"""Export: every file is checked against Keras; what is bad, or fails, costs nothing good."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+from tiny_models import SIZE, TASKS, on_disk, patches, tiny
+
+from kerastl import conversion
+from kerastl.errors import InputError
+from kerastl.evaluation import evaluate
+from kerastl.export import EVALUATION, export
+from kerastl.models import create_model
+from kerastl.predictors import KerasPredictor, load_predictor
+
+NAMES = ["labels.json", "model_float32.tflite", "model_int8.tflite", "report.json", "saved_model"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny()
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return on_disk(tmp_path_factory.mktemp("data") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def exported(model, manifest, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "deep" / "1"
+    return folder, export(model, folder, calibration=manifest)
+
+
+def test_all_formats_are_written_and_agree(model, manifest, exported):
+    folder, report = exported
+    assert sorted(p.name for p in folder.iterdir()) == NAMES
+    assert (report.source, report.pictures) == ("held-out pictures", 16)
+    for file in report.files:
+        for made in file.tasks.values():
+            assert made.n == 16
+            assert made.largest < (0.1 if file.format == "int8" else 1e-5)
+            assert made.same >= (0.8 if file.format == "int8" else 1.0)
+    assert report.files[1].size == (folder / "model_float32.tflite").stat().st_size
+
+
+def test_the_accuracy_of_a_file_is_what_evaluate_says_of_it(manifest, exported):
+    folder, report = exported
+    for file in report.files:
+        scores = evaluate(folder / file.file, manifest, draws=0)
+        for task in TASKS:
+            accuracy = file.tasks[task.name].accuracy
+            assert accuracy.value == scores.get(task.name, "accuracy")
+            assert accuracy.low <= accuracy.value <= accuracy.high
+            assert accuracy.n > 0
+
+
+def test_report_json_holds_the_report_and_str_reads_it_out(exported):
+    folder, report = exported
+    assert json.loads((folder / "report.json").read_text()) == json.loads(
+        json.dumps(report.to_dict())
+    )
+    told = str(report)
+    assert "checked on 16 held-out pictures" in told
+    assert "model_int8.tflite" in told
+    assert "same answer" in told
+
+
+def test_the_terminal_stays_quiet(model, tmp_path, capfd):
+    export(model, tmp_path, ["saved_model", "int8"], calibration=patches(8))
+    heard = capfd.readouterr()
+    assert (heard.out, heard.err) == ("", "")
+
+
+def test_without_pictures_random_images_are_used_and_the_report_says_so(model, tmp_path):
+    report = export(model, tmp_path, ["float32"])
+    assert (report.source, report.pictures) == ("random images", 16)
+    assert report.keras["zone"].value is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == NAMES[:2] + NAMES[3:4]
+
+
+def test_evaluation_pictures_are_used_all_and_a_default_in_part(model, tmp_path):
+    n = EVALUATION + 4
+    labels = {t.name: np.zeros((n, 2) if t.kind == "multilabel" else n) for t in TASKS}
+    images = patches(8).repeat(n // 8 + 1, axis=0)[:n]
+    report = export(model, tmp_path, "float32", evaluation=(images, labels))
+    assert report.pictures == n
+    assert report.keras["marks"].n == 2 * n
+
+
+def test_calibration_that_shows_nothing_is_refused_before_anything_is_written(model, tmp_path):
+    folder = tmp_path / "new"
+    black = np.zeros((4, SIZE, SIZE, 3), "uint8")
+    for pictures, told in [(None, "Received: none"), (black, "4, all of one colour"),
+                           (black[:0], "0, all of one colour")]:  # fmt: skip
+        with pytest.raises(InputError, match=told):
+            export(model, folder, calibration=pictures)
+    assert not folder.exists()
+
+
+def test_black_pictures_among_good_ones_do_not_calibrate(model, tmp_path):
+    black = np.zeros((30, SIZE, SIZE, 3), "uint8")
+    mixed = export(model, tmp_path / "a", "int8", calibration=np.concatenate([black, patches(9)]))
+    good = export(model, tmp_path / "b", "int8", calibration=patches(9))
+    made = [load_predictor(tmp_path / x / "model_int8.tflite").predict(patches()) for x in "ab"]
+    for name in made[0]:
+        np.testing.assert_array_equal(made[0][name], made[1][name])
+    assert mixed.files[0].size == good.files[0].size
+
+
+def test_an_unknown_format_is_named(model, tmp_path):
+    with pytest.raises(InputError, match="Did you mean float32"):
+        export(model, tmp_path, ["float16"])
+    with pytest.raises(InputError, match="Expected formats"):
+        export(model, tmp_path, [])
+
+
+def test_a_file_with_other_scores_is_rejected_and_the_older_one_stays(model, tmp_path, monkeypatch):
+    export(model, tmp_path, ["saved_model", "float32"])
+    older = (tmp_path / "model_float32.tflite").read_bytes()
+    wrong = tiny(seed=5)
+    true = conversion.to_float32
+    monkeypatch.setattr(conversion, "to_float32", lambda model: true(wrong))
+    with pytest.raises(InputError, match="1 of 2 files were not kept") as error:
+        export(model, tmp_path, ["saved_model", "float32"])
+    assert "model_float32.tflite: its scores differ from the Keras model's: zone by" in str(
+        error.value
+    )
+    assert (tmp_path / "model_float32.tflite").read_bytes() == older
+    assert (tmp_path / "model_float32.tflite.rejected").is_file()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [bool(f["cause"]) for f in report["files"]] == [False, True]
+
+
+def test_a_file_of_nan_is_rejected(tmp_path):
+    broken = tiny([TASKS[0]])
+    kernel, bias = broken.layers[-1].get_weights()
+    broken.layers[-1].set_weights([kernel * np.nan, bias])
+    with pytest.raises(InputError, match="zone by NaN"):
+        export(broken, tmp_path, ["saved_model"])
+    assert (tmp_path / "saved_model.rejected").is_dir()
+    assert not (tmp_path / "saved_model").exists()
+    json.loads((tmp_path / "report.json").read_text())
+
+
+def test_a_model_no_phone_can_run_leaves_the_other_formats(tmp_path):
+    x = keras.Input((SIZE, SIZE, 3))
+    h = keras.layers.Conv2D(2, 3)(keras.ops.erfinv(keras.ops.clip(x, 0, 0.5)))
+    model = create_model(keras.Model(x, h), TASKS[0], image_size=SIZE)
+    with pytest.raises(InputError) as error:
+        export(model, tmp_path, ["saved_model", "float32"])
+    assert error.value.faults[0].startswith("model_float32.tflite: the converter refuses the model")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "labels.json",
+        "report.json",
+        "saved_model",
+    ]
+
+
+def test_a_full_disk_leaves_the_older_files_whole(model, tmp_path, monkeypatch):
+    export(model, tmp_path, ["saved_model", "float32"])
+    before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
+
+    def full(model):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(conversion, "to_float32", full)
+    with pytest.raises(InputError, match=r"could not be written: No space left on device"):
+        export(model, tmp_path, ["saved_model", "float32"])
+    assert {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == before
+
+
+def test_a_move_that_fails_puts_the_older_folder_back(model, tmp_path, monkeypatch):
+    export(model, tmp_path, ["saved_model"])
+    older = load_predictor(tmp_path).predict(patches(2))["zone"]
+    replace = os.replace
+
+    def failing(source, target):
+        if str(source).endswith("saved_model") and ".export-" in str(source):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(InputError, match="No space left"):
+        export(tiny(seed=5), tmp_path, ["saved_model"])
+    assert (load_predictor(tmp_path).predict(patches(2))["zone"] == older).all()
+
+
+def test_exporting_again_replaces_what_was_there(tmp_path):
+    for seed in (0, 5):
+        export(tiny(seed=seed), tmp_path, ["saved_model", "float32"])
+    made = load_predictor(tmp_path / "saved_model").predict(patches(3))
+    expected = load_predictor(tmp_path / "model_float32.tflite").predict(patches(3))
+    ours = KerasPredictor(tiny(seed=5)).predict(patches(3))
+    np.testing.assert_allclose(made["zone"], ours["zone"], atol=1e-5)
+    np.testing.assert_allclose(made["zone"], expected["zone"], atol=1e-5)
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]

@@ -1,0 +1,57 @@
+"""`labels.json`: written, read back, and refused with every fault."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_models import TASKS
+
+from kerastl.errors import InputError
+from kerastl.labels_file import describe, read_labels, write_labels
+from kerastl.tasks import Task
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    tasks = (*TASKS, Task("größe $x$", ["klein", "großß", "大"]))
+    path = write_labels(tmp_path, tasks, (24, 32))
+    assert read_labels(path) == (tasks, (24, 32))
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.json"]
+
+
+def test_an_app_developer_finds_what_the_input_is():
+    told = describe(TASKS, (24, 32))
+    assert told["input"]["shape"] == [24, 32, 3]
+    assert (told["input"]["dtype"], told["input"]["range"]) == ("uint8", [0, 255])
+    assert (told["input"]["colour_order"], told["input"]["name"]) == ("RGB", "images")
+    assert [t["output"] for t in told["tasks"]] == ["zone", "alarm", "marks"]
+
+
+def test_a_missing_file_says_where_it_belongs(tmp_path):
+    with pytest.raises(InputError, match=r"names the classes of the model file beside it"):
+        read_labels(tmp_path / "labels.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("[]", "expected an object with input and tasks"),
+        ({"input": {}, "tasks": []}, "input: expected a shape [height, width, 3]; received None"),
+        ({"input": {}, "tasks": []}, "tasks: expected a list of at least one; received []"),
+        ({"input": {"shape": [8, 10**9, 3]}, "tasks": [{}]}, "received [8, 1000000000, 3]"),
+        ({"input": {"shape": [8, 8, 3]}, "tasks": [{"name": "t", "classes": "ab"}]}, "number 0"),
+        (
+            {"input": {"shape": [8, 8, 3]}, "tasks": [{"name": "t", "kind": "x", "classes": []}]},
+            "tasks, number 0: Expected a kind of multiclass",
+        ),
+    ],
+)
+def test_a_malformed_file_is_refused_with_its_faults(tmp_path, content, fault):
+    path = tmp_path / "labels.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(InputError) as error:
+        read_labels(path)
+    assert str(path) in str(error.value)
+    assert fault in str(error.value)

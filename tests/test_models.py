@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+import pytest
+
+from kerastl.errors import InputError
+from kerastl.losses import MaskedBinaryCrossentropy
+from kerastl.models import classifier, multilabel_classifier, multitask_classifier
+from kerastl.tasks import Task
+
+TASKS = [Task("defect", ["no", "yes"], "binary"), Task("tags", ["a", "b", "c"], "multilabel"),
+         Task("type", ["mono", "poly"])]  # fmt: skip
+
+
+def test_classifier_fits_with_plain_keras(network, striped):
+    model = classifier(network(), ["across", "down"], trainable=True, learning_rate=1e-2)
+    images, codes = striped(64)
+    history = model.fit(images, codes, epochs=8, verbose=0)
+    assert history.history["accuracy"][-1] > 0.9
+
+
+def test_unknown_class_codes_are_left_out(network, striped):
+    images, codes = striped(16)
+    half = codes.copy()
+    half[8:] = -1
+    model = classifier(network(), ["across", "down"])
+    all_at_once = model.evaluate(images, half, verbose=0, return_dict=True)
+    known_only = model.evaluate(images[:8], codes[:8], verbose=0, return_dict=True)
+    assert all_at_once == pytest.approx(known_only, abs=1e-6)
+
+
+def test_multilabel(network, striped):
+    model = multilabel_classifier(network(), ["a", "b", "c"])
+    assert isinstance(model.loss, MaskedBinaryCrossentropy)
+    images, _ = striped(8)
+    labels = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], (8, 3)).astype("float32")
+    assert np.isfinite(model.evaluate(images, labels, verbose=0, return_dict=True)["loss"])
+
+
+def test_multitask_gives_logits_by_task(network, striped):
+    model = multitask_classifier(network(), TASKS)
+    images, codes = striped(8)
+    found = model.predict(images, verbose=0)
+    assert {name: y.shape for name, y in found.items()} == {
+        "defect": (8, 1), "tags": (8, 3), "type": (8, 2),
+    }  # fmt: skip
+    labels = {"defect": codes[:, None].astype("float32"), "tags": -np.ones((8, 3)), "type": codes}
+    logs = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert logs["tags_loss"] == 0
+    assert {"defect_accuracy", "defect_auc", "type_accuracy"} <= set(logs)
+
+
+def test_the_backbone_is_a_copy(network, striped):
+    own = network()
+    before = [w.copy() for w in own.get_weights()]
+    model = classifier(own, ["across", "down"], trainable=True, train_batch_norm=True)
+    model.fit(*striped(16), verbose=0)
+    for now, then in zip(own.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_same_seed_same_weights(network):
+    a, b = (classifier(network(), ["x", "y"], seed=3) for _ in range(2))
+    for one, other in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_image_input_is_raw_uint8(network):
+    model = classifier(network(), ["x", "y"])
+    assert model.inputs[0].dtype == "uint8"
+    assert model.input_shape == (None, 16, 16, 3)
+    assert all(not hasattr(layer, "layers") for layer in model.layers)
+
+
+def test_a_task_may_have_the_name_of_a_layer(network):
+    model = classifier(network(), ["x", "y"], name="conv1")
+    assert model.get_layer("conv1_head").units == 2
+    multitask_classifier(network(), [Task("a b", ["x", "y"]), Task("a?b", ["x", "y"])])
+
+
+def test_classes_are_checked(network):
+    with pytest.raises(InputError, match="at least 2 classes"):
+        classifier(network(), ["only"])
+    with pytest.raises(InputError, match="Repeated: x"):
+        classifier(network(), ["x", "x"])
+    with pytest.raises(InputError, match="each with a name of its own. Repeated: t"):
+        multitask_classifier(network(), [Task("t", ["x", "y"])] * 2)
+
+
+def test_loss_weights_reach_the_loss(network, striped):
+    images, codes = striped(8)
+    labels = {"defect": codes[:, None].astype("float32"), "type": codes}
+    tasks = [TASKS[0], TASKS[2]]
+    model = multitask_classifier(network(), tasks, loss_weights={"defect": 2.0, "type": 0.0})
+    logs = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(2 * logs["defect_loss"], rel=1e-5)
+
+
+def test_mixed_precision_keeps_logits_in_float32(network, striped):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = classifier(network(), ["x", "y"])
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.predict(striped(2)[0], verbose=0).dtype == np.float32
