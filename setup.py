@@ -19,6 +19,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=["kerastl"],
+    data_files=[("share/kerastl/recipes", sorted(map(str, Path("recipes").glob("*.py"))))],
     package_data={"kerastl": ["py.typed"]},
     python_requires=">=3.10,<3.14",
     install_requires=[

@@ -22,6 +22,7 @@ _NAMES = {
     "tasks": ["UNKNOWN", "Task"],
     "manifest": ["Manifest"],
     "readers": ["read_csv", "read_folder", "read_frame"],
+    "solar_cells": ["read_solar_cells"],
     "tfds": ["read_tfds"],
     "images": ["check_pictures", "image_dataset"],
     "backbones": ["list_backbones"],

@@ -17,7 +17,7 @@ import tensorflow as tf
 from kerastl.graph import replay
 from kerastl.labels_file import INPUT
 from kerastl.litert import SIGNATURE, quiet
-from kerastl.spec import spec_of
+from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task, by_task
 
 Call = Callable[[Any], dict[str, Any]]
@@ -100,7 +100,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(model, clone_function=whole)
     copy.set_weights(model.get_weights())
-    return copy
+    return with_spec(copy, spec_of(model))
 
 
 def scoring(model: keras.Model, tasks: Sequence[Task]) -> Call:

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import tree
 
 from kerastl.batches import Batch, iter_batches
 from kerastl.errors import InputError
@@ -150,14 +149,21 @@ def batches_of(
 
 def _some(data: Any, most: int, seed: int) -> Any:
     """A Manifest or arrays cut down to `most` rows, drawn by seed and kept in order."""
-    arrays = data if isinstance(data, tuple) else (data,)
-    if not isinstance(data, (Manifest, np.ndarray, tuple)) or len(arrays[0]) <= most:
+    pair = data if isinstance(data, tuple) else (data,)
+    if not isinstance(pair[0] if pair else None, (Manifest, np.ndarray)) or len(pair[0]) <= most:
         return data
-    rows = np.sort(np.random.default_rng(seed).permutation(len(arrays[0]))[:most])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(pair[0]))[:most])
     if isinstance(data, Manifest):
         return data.take(rows)
-    chosen = tuple(tree.map_structure(lambda x: np.asarray(x)[rows], one) for one in arrays)
-    return chosen if isinstance(data, tuple) else chosen[0]
+    # Labels of another length stay as they are, for iter_batches to refuse.
+    return tuple(_at(part, rows, len(pair[0])) for part in pair)
+
+
+def _at(values: Any, rows: np.ndarray, n: int) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _at(one, rows, n) for name, one in values.items()}
+    array = np.asarray(values)
+    return array[rows] if array.ndim and len(array) == n else values
 
 
 def _check_tasks(model: tuple[Task, ...], data: tuple[Task, ...]) -> None:

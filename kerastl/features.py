@@ -14,8 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.engines import forward
 from kerastl.errors import InputError
-from kerastl.images import iter_batches
+from kerastl.files import write_json
+from kerastl.batches import iter_batches
 from kerastl.manifest import Manifest
 from kerastl.tasks import Task
 from kerastl.trainable import weights_digest
@@ -112,19 +114,6 @@ def deepen(features: Features, middle: keras.Model, batch_size: int = 32) -> Fea
     return Features(made, features.labels, features.rows)
 
 
-def forward(model: keras.Model) -> Callable[[np.ndarray], Any]:
-    """The model in inference mode as a function of NumPy arrays, traced once a shape."""
-    import tensorflow as tf
-
-    # Without XLA, which runs depthwise convolutions many times slower on a CPU.
-    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
-
-    def run(values: np.ndarray) -> Any:
-        return keras.tree.map_structure(lambda t: t.numpy(), call(tf.convert_to_tensor(values)))
-
-    return run
-
-
 def feature_bytes(prefix: keras.Model, count: int, views: int = 1, dtype: str = "float32") -> int:
     """Bytes that the features of `count` pictures take."""
     return count * views * math.prod(prefix.output_shape[1:]) * np.dtype(dtype).itemsize
@@ -165,7 +154,7 @@ class _Writer:
             self.values.flush()
             os.replace(self.unfinished, self.store)
             skipped = dict(images.skipped)
-            _write_json(self.store.with_suffix(".json"), {"rows": rows.tolist(), "skipped": skipped})
+            write_json(self.store.with_suffix(".json"), {"rows": rows.tolist(), "skipped": skipped})
         return Features(self.values[: self.done], labels, rows)
 
 
@@ -206,12 +195,6 @@ def _stored(store: Path, images: Manifest) -> Features:
     images.skipped.update(about["skipped"])
     values = np.load(store, mmap_mode="r", allow_pickle=False)[: len(rows)]
     return Features(values, {k: v[rows] for k, v in images.labels().items()}, rows)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps(value), "utf-8")
-    os.replace(unfinished, path)
 
 
 def length(images: Any) -> int | None:

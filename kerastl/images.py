@@ -54,10 +54,12 @@ def image_dataset(
         augment: A Keras layer, or several, called on each batch of uint8 images
             with `training=True`. The result is rounded and clipped to uint8. The
             layers' own seeds are set from `seed`.
-        on_bad: "skip" leaves bad pictures out and notes each in
-            `manifest.skipped`. "raise" reads every picture once before the
-            dataset is made, and names all bad ones, so that none stops a run
-            later.
+        on_bad: "skip" leaves bad pictures out of their batches and notes each in
+            `manifest.skipped`. The number of batches stays what it was, as Keras
+            expects to know it: a batch of nothing but bad pictures has the first
+            good one of the manifest instead. "raise" reads every picture once
+            before the dataset is made and names all bad ones, so that none stops
+            a run later.
         labels: False gives a dataset of images alone.
 
     Returns:
@@ -67,7 +69,8 @@ def image_dataset(
         multilabel.
 
     Raises:
-        InputError: For an empty manifest, and for bad pictures under "raise".
+        InputError: For a manifest without a good picture, and for any bad one
+            under "raise".
 
     Example:
         >>> import pandas as pd, pathlib, tempfile
@@ -82,15 +85,12 @@ def image_dataset(
     """
     size = as_size(image_size)
     check_on_bad(on_bad)
-    if not len(manifest):
-        raise InputError("The manifest has no picture; there is nothing to make a dataset of.")
     if on_bad == "raise":
         _refuse_bad(manifest)
+    keep = _keeper(*_first_good(manifest, size))
     data = _rows(manifest, shuffle, seed)
     data = data.map(_decoder(manifest, size), num_parallel_calls=tf.data.AUTOTUNE)
-    if on_bad == "skip":
-        data = data.filter(lambda image, row, good: good)
-    data = data.map(lambda image, row, good: (image, row)).batch(batch_size)
+    data = data.batch(batch_size).map(keep)
     if augment is not None:
         data = data.map(_augmenter(augment, size, seed))
     return data.map(_labeller(manifest, labels)).prefetch(tf.data.AUTOTUNE)
@@ -105,6 +105,27 @@ def _refuse_bad(manifest: Manifest) -> None:
         for path in set(bad) - before:  # refused, not skipped
             del manifest.skipped[path]
         raise InputError(f"{len(bad)} of {len(manifest)} pictures cannot be used.", faults)
+
+
+def _first_good(manifest: Manifest, size: tuple[int, int]) -> tuple[np.ndarray, int]:
+    for row, path in enumerate(manifest.frame["image"]):
+        try:
+            return load_picture(path, size), row
+        except PictureError as error:
+            manifest.skipped[error.path] = error.cause
+    bad = [f"{p}: {manifest.skipped[p]}" for p in manifest.frame["image"]]
+    raise InputError("The manifest has no picture that can be used.", bad)
+
+
+def _keeper(spare: np.ndarray, spare_row: int) -> Callable:
+    """Only the good pictures of a batch, or the spare one where there are none."""
+
+    def keep(images: tf.Tensor, rows: tf.Tensor, good: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        kept = tf.boolean_mask(images, good), tf.boolean_mask(rows, good)
+        instead = tf.constant(spare[None]), tf.constant([spare_row], tf.int64)
+        return tf.cond(tf.reduce_any(good), lambda: kept, lambda: instead)
+
+    return keep
 
 
 def _rows(manifest: Manifest, shuffle: bool, seed: int) -> tf.data.Dataset:

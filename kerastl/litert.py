@@ -117,8 +117,12 @@ def quiet() -> Iterator[None]:
     TensorFlow's converter and the interpreter write notes there that no setting
     turns off. Errors come as exceptions and are not affected.
     """
-    with tempfile.TemporaryFile() as sink:
+    try:
         kept = os.dup(2)
+    except OSError:  # a service may have no stderr at all
+        yield
+        return
+    with tempfile.TemporaryFile() as sink:
         try:
             os.dup2(sink.fileno(), 2)
             yield

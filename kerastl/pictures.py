@@ -191,15 +191,18 @@ def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
     if isinstance(error, _TooLarge):
         return _too_large(error.args[0], max_pixels)
     if isinstance(error, Image.DecompressionBombError):
-        return _too_large(int(re.search(r"\d+", str(error))[0]), Image.MAX_IMAGE_PIXELS * 2)
+        limit = min(max_pixels, Image.MAX_IMAGE_PIXELS * 2)
+        return _too_large(int(re.search(r"\d+", str(error))[0]), limit)
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, Image.UnidentifiedImageError):
         file.seek(0)
         return "truncated" if file.read(4).startswith(STARTS) else "not a picture"
+    if "Decompressed data too large" in str(error):
+        return "its metadata is too large"
     if "truncated" in str(error).lower() or _short_webp(file):
         return "truncated"
-    return f"broken: {error or type(error).__name__}"
+    return f"broken: {error}" if isinstance(error, OSError) and str(error) else "broken"
 
 
 def _short_webp(file: BinaryIO) -> bool:

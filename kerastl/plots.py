@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import unicodedata
 from pathlib import Path
@@ -41,11 +42,21 @@ def plot_scores(scores: Scores, path: str | Path) -> Path:
 
     Raises:
         InputError: For another ending.
+
+    Example:
+        >>> import tempfile
+        >>> from kerastl.scores import score
+        >>> from kerastl.tasks import Task
+        >>> sky = {"sky": np.array([0, 1, 1])}, {"sky": np.eye(2)[[0, 1, 0]]}
+        >>> scores = score(Task("sky", ["grey", "blue"]), *sky, draws=9)
+        >>> plot_scores(scores, Path(tempfile.mkdtemp(), "scores.png")).name
+        'scores.png'
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
     figure = _figure(scores)
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         FigureCanvasAgg(figure)
@@ -69,17 +80,16 @@ def printable(name: str, longest: int = LONGEST) -> str:
     return short.replace("$", r"\$")
 
 
+@functools.cache
 def _glyphs() -> dict[int, int]:
-    if not hasattr(_glyphs, "found"):
-        _glyphs.found = FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
-    return _glyphs.found
+    return FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
 
 
 def _figure(scores: Scores) -> Figure:
     tasks = list(dict.fromkeys(scores.frame["task"]))
     parts = {t: scores.frame[scores.frame["task"] == t] for t in tasks}
     classes = {t: _classes(part) for t, part in parts.items()}
-    heights = [max(3.6, 1.4 + 0.3 * len(c)) for c in classes.values()]
+    heights = [max(4.0, 1.8 + 0.3 * len(c)) for c in classes.values()]
     figure = Figure(figsize=(14, sum(heights) + 0.3), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     rows = figure.subfigures(len(tasks), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -150,8 +160,8 @@ def _bars(axes: Axes, part: pd.DataFrame, classes: list[str]) -> None:
     _names(axes, classes, "y")
     axes.set(xlim=(0, 1.35), xticks=np.linspace(0, 1, 6), ylim=(len(classes) - 0.5, -0.5))
     left_out = part["class"].nunique() - 1 - len(classes)
-    rest = f" ({left_out} rarer classes not shown)" if left_out else ""
-    axes.set_title(f"F1 with 95 % interval, n = positives{rest}", **_small())
+    rest = f"; {left_out} rarer classes left out" if left_out else ""
+    axes.set_title(f"F1, 95 % interval, n positives{rest}", **_small())
     _plain(axes)
 
 
@@ -166,9 +176,9 @@ def _reliability(axes: Axes, bins: pd.DataFrame | None) -> None:
     axes.plot(bins["confidence"], bins["frequency"], color=ORANGE, marker="o", markersize=5,
               linewidth=1.6, label="this model")  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="score", ylabel="how often it was right")
-    axes.set(anchor="NW", box_aspect=0.72)
+    axes.set(anchor="NW", box_aspect=0.75)
     axes.set_title("Reliability", **_small())
-    axes.legend(loc="upper left", fontsize=8, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=3, fontsize=8, frameon=False)
     _plain(axes)
 
 

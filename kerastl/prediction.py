@@ -44,6 +44,14 @@ def predict(
 
     Raises:
         InputError: For a model that cannot be read, or where there is no picture.
+
+    Example:
+        >>> from kerastl.models import classifier
+        >>> x = keras.Input((8, 8, 3))
+        >>> own = keras.Model(x, keras.layers.Conv2D(2, 3, name="conv")(x))
+        >>> model = classifier(own, ["cat", "dog"], image_size=8)
+        >>> list(predict(model, np.zeros((1, 8, 8, 3), "uint8")))
+        ['image', 'label', 'label.cat', 'label.dog', 'error']
     """
     predictor = as_predictor(model)
     if batch_size < 1:
@@ -67,6 +75,10 @@ def find_pictures(pictures: str | Path | Iterable[str | Path] | Manifest) -> lis
 
     Raises:
         InputError: For a folder without pictures, or something that is no path.
+
+    Example:
+        >>> find_pictures(["b.png", "a.png"])
+        ['b.png', 'a.png']
     """
     if isinstance(pictures, Manifest):
         return pictures.frame["image"].tolist()
@@ -83,7 +95,12 @@ def find_pictures(pictures: str | Path | Iterable[str | Path] | Manifest) -> lis
 
 
 def class_columns(task: Task) -> list[str]:
-    """The names of a task's score columns."""
+    """The names of a task's score columns.
+
+    Example:
+        >>> class_columns(Task("label", ["cat", "dog"]))
+        ['label.cat', 'label.dog']
+    """
     return [f"{task.name}.{c}" for c in task.classes]
 
 

@@ -124,6 +124,11 @@ def load_predictor(path: str | Path) -> Predictor:
 
     Raises:
         InputError: If the path is none of these, or the file is damaged.
+
+    Example:
+        >>> load_predictor("model.h5")
+        Traceback (most recent call last):
+        kerastl.errors.InputError: Expected a .keras file, ... Received: model.h5, which is nothing.
     """
     path = Path(path)
     if path.is_dir() and not (path / "saved_model.pb").is_file():

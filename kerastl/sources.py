@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,11 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerastl.arrays import image_array, label_array
 from kerastl.augmentation import Augment, augmenter
+from kerastl.batches import check_pictures
 from kerastl.cuts import Cut, find_cut, split, trained_cut
 from kerastl.errors import InputError
 from kerastl.features import Features, deepen, extract_features, feature_bytes, length
-from kerastl.images import check_pictures, image_array, label_array
 from kerastl.manifest import Manifest
 from kerastl.progress import counting
 from kerastl.sampling import Sampler, read_array, read_pictures
@@ -95,7 +95,7 @@ class Source:
             for data in parts(train, validation_data)
         )
         self.cached = _use_features(options)
-        self.base = _first_cut(model, self.spec) if self.cached else None
+        self.base = self._first_base(model) if self.cached else None
         self.folder: Any = None
         self._features: dict[tuple[str, str], Features] = {}
         self._pictures: dict[str, Any] = {}
@@ -115,16 +115,20 @@ class Source:
             model: The model; what is trainable now decides the cut.
             epoch: The epoch to begin with.
         """
-        first = None if self.base is None else _first_cut(model, self.spec)
-        if first is None or first.index < self.base.index:
+        cut = _worthwhile_cut(model) if self.cached else None
+        if cut is None:
             net, make = model, self._live
         else:
-            net, make = split(model, first.layer).tail, self._cut(model, first)
+            net, make = split(model, cut.layer).tail, self._at_cut(model, cut)
         train = make("train", epoch)
         validation = None if self.validation is None else make("validation", 0)
         return Inputs(net, train, validation, steps=_steps(train))
 
-    def _cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler]:
+    def _first_base(self, model: keras.Model) -> Cut:
+        """The earliest cut at which features are needed: the policy's, or the heads'."""
+        return _worthwhile_cut(model) or find_cut(model, self.spec.features)
+
+    def _at_cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler]:
         def make(part: str, epoch: int) -> Sampler:
             found = self._at(model, part, cut)
             return self._sampler(part, epoch, read_array(found.values), found.labels, found.values)
@@ -242,18 +246,17 @@ def _use_features(options: Options) -> bool:
     return not changing
 
 
-def _first_cut(model: keras.Model, spec: Spec) -> Cut:
-    """The cut of the present policy, or that in front of the heads.
+def _worthwhile_cut(model: keras.Model) -> Cut | None:
+    """The cut of the present policy, if its prefix is worth running only once.
 
-    A prefix without weights is not worth storing: its features would be larger
-    than the pictures and save nothing.
+    A prefix without weights is not: its features would be larger than the
+    pictures and save nothing.
     """
-    heads = find_cut(model, spec.features)
     try:
         cut = trained_cut(model)
     except InputError:
-        return heads
-    return cut if split(model, cut.layer).prefix.weights else heads
+        return None
+    return cut if split(model, cut.layer).prefix.weights else None
 
 
 def _checked(data: Any, spec: Spec) -> Any:
@@ -296,4 +299,4 @@ def _steps(data: Any) -> int:
     if isinstance(data, tf.data.Dataset):
         known = int(data.cardinality())
         return known if known > 0 else sum(1 for _ in data)
-    return math.ceil(len(data))
+    return len(data)

@@ -12,6 +12,7 @@ import pytest
 from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl.conversion import float_twin, in_float32, to_float32, write_saved_model
+from kerastl.export import export
 from kerastl.litert import LiteRTModel
 from kerastl.models import create_model
 from kerastl.predictors import KerasPredictor
@@ -62,6 +63,8 @@ def test_a_model_in_half_precision_is_converted_in_float32(tmp_path):
     (tmp_path / "a.tflite").write_bytes(to_float32(model))
     made = LiteRTModel(tmp_path / "a.tflite").predict(patches(4))["zone"]
     np.testing.assert_allclose(made, KerasPredictor(model).predict(patches(4))["zone"], atol=5e-3)
+    report = export(model, tmp_path, "float32")
+    assert report.files[0].tasks["zone"].largest < 1e-5
 
 
 def test_a_model_in_float32_is_not_copied():

@@ -82,6 +82,11 @@ def test_most_draws_by_seed_and_keeps_the_order(model, manifest):
     assert (images(manifest, 0) == images(patches(), 0)).all()
     assert (images(manifest, 0) == images((patches(), manifest.labels()), 0)).all()
     assert not (images(patches(), 0) == images(patches(), 1)).all()
+    assert (images((patches(), None), 0) == images(patches(), 0)).all()
+    lists = {name: values.tolist() for name, values in manifest.labels().items()}
+    assert (images((patches(), lists), 0) == images(patches(), 0)).all()
+    with pytest.raises(InputError, match="labels of zone"):
+        images((patches(), {**lists, "zone": [0, 1]}), 0)
 
 
 def test_data_that_does_not_fit_is_refused(model, manifest):

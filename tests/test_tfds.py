@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
     """Two label features over a few pictures."""
 
     VERSION = tfds.core.Version("1.0.0")
-    counts = {"train": 40}
+    counts: ClassVar = {"train": 40}
 
     def _info(self):
         features = {
@@ -50,7 +51,7 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
 class Parted(Tiny):
     """The same with splits of its own."""
 
-    counts = {"train": 20, "test": 8, "unsupervised": 4}
+    counts: ClassVar = {"train": 20, "test": 8, "unsupervised": 4}
 
 
 @pytest.fixture(scope="module", params=["tfrecord", "array_record"])
@@ -92,9 +93,10 @@ def test_a_folder_that_was_not_finished_is_made_again(tiny, tmp_path, monkeypatc
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(InputError, match="No space left on device"):
+    with monkeypatch.context() as patch:
         patch.setattr(json, "dump", full)
-        read_tfds(tiny, folder=tmp_path)
+        with pytest.raises(InputError, match="No space left on device"):
+            read_tfds(tiny, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert len(read_tfds(tiny, folder=tmp_path)) == 40
 

@@ -70,6 +70,7 @@ def test_everything_trains_live(network, data):
     model = make(network, trainable=True)
     history = fit(model, data, epochs=1, **QUIET)
     assert history.movement.trained == 8
+    assert history.movement.still == ()
 
 
 def test_head_epochs_zero_leaves_the_phase_out(network, data):

@@ -1,0 +1,83 @@
+"""What the command line shows, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kerastl.errors import InputError, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+FAULT = 2
+INTERRUPTED = 130
+
+
+def say(text: object = "", style: str = "") -> None:
+    """Print text as it is: brackets in a user's words are no markup."""
+    out.print(Text(str(text), style=style), soft_wrap=True)
+
+
+def title(text: str) -> None:
+    """Print the heading of a section."""
+    out.print()
+    say(text, style="bold")
+
+
+def show_frame(frame: pd.DataFrame) -> None:
+    """Print a frame as a table, numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, column in frame.items():
+        numeric = column.dtype.kind in "iuf"
+        table.add_column(Text(str(name)), justify="right" if numeric else "left", no_wrap=True)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(_cell(value)) for value in row))
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def quiet() -> None:
+    """Keep TensorFlow's and absl's start-up notes off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn a user's fault into a sentence and exit code 2, an interruption into 130."""
+    try:
+        yield
+    except InputError as error:
+        err.print(Text(f"Error: {error.message}", style="red"), soft_wrap=True)
+        for line in shorten(error.faults):
+            err.print(Text(f"  {line}"), soft_wrap=True)
+        raise SystemExit(FAULT) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        words = f"Error: {error.strerror}:{where}. What was written before is whole."
+        err.print(Text(words, style="red"), soft_wrap=True)
+        raise SystemExit(FAULT) from None
+    except KeyboardInterrupt:
+        err.print(Text("Interrupted. Type the same command with --resume to go on.", style="red"))
+        raise SystemExit(INTERRUPTED) from None

@@ -1,0 +1,68 @@
+"""The demo: real solar cells, from labels to a model that was checked in LiteRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerastl.console import say, title
+from kerastl.export import export
+from kerastl.models import create_model
+from kerastl.runs import MODEL, STATE, run_folder
+from kerastl.saving import load_model
+from kerastl.solar_cells import LICENCE, PUBLISHED, SOURCE, read_solar_cells, solar_cells_folder
+from kerastl.verbs import train_run
+
+BACKBONE = "EfficientNetLite0"
+MODEL_OPTIONS: dict[str, Any] = {"trainable": "block5c_add", "image_size": 224, "dropout": 0.2}
+FIT_OPTIONS: dict[str, Any] = {"epochs": 10, "views": 4}
+
+
+def run(out: Path | None, *, epochs: int | None = None, resume: bool = False) -> None:
+    """Train on 75 % of the cells, score the rest once, export and check the files.
+
+    Args:
+        out: The run's folder; by default the next number below saved_models/solar-cells.
+        epochs: Epochs of the tail; by default what the task needs.
+        resume: Go on with an interrupted run.
+    """
+    title("Solar cells: 2,624 electroluminescence pictures, two tasks from one network")
+    say(SOURCE)
+    say(f"Licence: {LICENCE}")
+    folder = run_folder("solar-cells", out, resume=resume)
+    data = read_solar_cells()
+    title("Data")
+    say(data.summary())
+    fit = {**FIT_OPTIONS, "augment": keras.layers.RandomFlip("horizontal_and_vertical")}
+    fit["epochs"] = epochs or FIT_OPTIONS["epochs"]
+    if not (folder / MODEL).exists():
+        model = create_model(BACKBONE, data.tasks, **MODEL_OPTIONS)
+        settings = {"backbone": BACKBONE, **MODEL_OPTIONS, **FIT_OPTIONS, "epochs": fit["epochs"]}
+        train_run(model, data, folder, fit, settings=settings, root=solar_cells_folder())
+    title("Export, checked on the held-out pictures from their PNG files")
+    report = export(
+        load_model(folder / MODEL), folder, calibration=data, evaluation=data.split("test")
+    )
+    say(report)
+    _compare(report)
+    _next(folder)
+
+
+def _compare(report: Any) -> None:
+    title("Accuracy of defect on held-out cells")
+    for name, accuracy in PUBLISHED.items():
+        say(f"  {name:<36} {accuracy:.4f}  (published, Deitsch et al. 2019, another 75/25 split)")
+    for file in report.files:
+        say(f"  {Path(file.file).name:<36} {file.tasks['defect'].accuracy}")
+
+
+def _next(folder: Path) -> None:
+    pictures = solar_cells_folder() / "images"
+    title(f"Written to {folder}/")
+    say(", ".join(sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))))
+    title("What to type next")
+    say(f"  .venv/bin/kerastl predict {folder}/model_int8.tflite {pictures}/cell0001.png")
+    say("  .venv/bin/kerastl train YOUR_PICTURES/     a folder with a folder for each class")
+    say("  .venv/bin/kerastl recipes")
