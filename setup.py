@@ -41,7 +41,7 @@ setup(
     ],
     extras_require={
         "demo": DEMO,
-        "dev": [*DEMO, "hypothesis", "pytest>=8", "ruff>=0.6", "scikit-image"],
+        "dev": [*DEMO, "hypothesis", "pytest>=8", "ruff==0.17.6", "scikit-image"],
     },
     entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},
     classifiers=[

@@ -42,7 +42,7 @@ _NAMES = {
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES = ("losses", "metrics")
 
-__all__ = sorted([*_MODULE, *_MODULES, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_MODULE, *_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

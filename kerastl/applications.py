@@ -12,6 +12,7 @@ import functools
 import inspect
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,17 +132,18 @@ def build(name: str, inputs: Any, weights: str | None) -> keras.Model:
 @contextlib.contextmanager
 def _explained(name: str, shape: tuple, weights: str | None) -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            # Keras only warns of weights it did not find in the file.
+            warnings.simplefilter("error", UserWarning)
+            yield
     except InputError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).strip().splitlines()[0]
         if weights not in (None, "imagenet"):
             raise InputError(f"The weights {weights} do not fit {name}: {reason}") from error
         height, width = shape[:2]
-        raise InputError(
-            f"{name} cannot take pictures of {height} x {width}: {reason}"
-        ) from error
+        raise InputError(f"{name} cannot take pictures of {height} x {width}: {reason}") from error
 
 
 @contextlib.contextmanager

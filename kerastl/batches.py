@@ -50,7 +50,7 @@ def iter_batches(
             batched `tf.data.Dataset` or `keras.utils.PyDataset` of these. Images
             in arrays are RGB, `[n, height, width, 3]`, uint8 or numbers from 0
             to 255, which are rounded.
-        tasks: The tasks whose labels are wanted.
+        tasks: The tasks whose labels are wanted; none for the images alone.
         image_size: Height and width: pictures of a manifest are resized to it,
             arrays must have it. None takes arrays as they are.
         batch_size: Images in a batch; a dataset keeps its own batches.
@@ -70,7 +70,7 @@ def iter_batches(
         >>> [b.labels["label"].tolist() for b in iter_batches(data, task, 8, batch_size=3)]
         [[0, 1, 0], [1, -1]]
     """
-    tasks = as_tasks(tasks)
+    tasks = as_tasks(tasks) if tasks else ()
     size = None if image_size is None else as_size(image_size)
     check_on_bad(on_bad)
     if isinstance(data, Manifest):

@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of pictures, some labels unknown, to a checked model on a phone.",
-    epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder with a folder for each class.",
+    epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder of class folders.",
 )
 
 Data = Annotated[
@@ -47,6 +47,7 @@ Epochs = Annotated[int, typer.Option(help="Epochs at most, of the heads and of t
 BatchSize = Annotated[int, typer.Option(help="Pictures in a batch.")]
 Seed = Annotated[int, typer.Option(help="Seed of splits, weights and order.")]
 Out = Annotated[Path | None, typer.Option(help="Where to.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 TaskNames = Annotated[
     list[str] | None, typer.Option("--task", help="A table's column to predict; repeatable.")
 ]
@@ -81,7 +82,7 @@ def train(
     task: TaskNames = None,
     seed: Seed = 0,
     out: Out = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Resume = False,
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""
     from kerastl import verbs
@@ -188,8 +189,8 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="Where to; by default saved_models/solar-cells/NUMBER.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the tail, for a shorter run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, for a shorter run.")] = None,
+    resume: Resume = False,
 ) -> None:
     """Run the whole path on real pictures of solar cells, from labels to checked exports."""
     from kerastl import demo as solar

@@ -246,7 +246,5 @@ def _last_other(run, width) -> int:
 
 def _kernels_before(model) -> list[int]:
     """For each node, how many convolutions and matrices lie up to and with it."""
-    has = [
-        any(len(w.shape) > 1 for w in getattr(n.operation, "weights", ())) for n in nodes(model)
-    ]
+    has = [any(len(w.shape) > 1 for w in getattr(n.operation, "weights", ())) for n in nodes(model)]
     return list(itertools.accumulate(has))

@@ -10,7 +10,7 @@ import keras
 from kerastl.console import say, title
 from kerastl.export import export
 from kerastl.models import create_model
-from kerastl.runs import MODEL, STATE, run_folder
+from kerastl.runs import MODEL, run_folder
 from kerastl.saving import load_model
 from kerastl.solar_cells import LICENCE, PUBLISHED, SOURCE, read_solar_cells, solar_cells_folder
 from kerastl.verbs import train_run

@@ -30,11 +30,11 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], Any]:
     """
     taken = functional(model).inputs[0]
     # Without XLA, which runs depthwise convolutions many times slower on a CPU.
-    traced = tf.function(lambda x: model(x, training=False))
+    traced = tf.function(lambda x: model(x, training=False), autograph=False)
     call = traced.get_concrete_function(tf.TensorSpec(taken.shape, taken.dtype))
 
     def run(values: np.ndarray) -> Any:
-        found = call(tf.convert_to_tensor(values, taken.dtype))
+        found = call(tf.cast(values, taken.dtype))
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), found)
 
     return run

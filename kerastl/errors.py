@@ -16,10 +16,10 @@ class InputError(ValueError):
         faults: Each single fault, with its path or line. All of them at once.
 
     Example:
-        >>> print(InputError("The table has 2 faults.", ["line 2: no file a.png", "line 5: no file b.png"]))
+        >>> print(InputError("The table has 2 faults.", ["line 2: no file a", "line 5: no file b"]))
         The table has 2 faults.
-          line 2: no file a.png
-          line 5: no file b.png
+          line 2: no file a
+          line 5: no file b
     """
 
     def __init__(self, message: str, faults: Iterable[str] = ()):

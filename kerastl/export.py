@@ -19,6 +19,7 @@ from kerastl.evaluation import batches_of, held_out
 from kerastl.export_report import Agreement, ExportedFile, ExportReport
 from kerastl.manifest import Manifest
 from kerastl.predictors import KerasPredictor, LiteRTPredictor, Predictor, SavedModelPredictor
+from kerastl.reports import update_report
 
 FILES = {
     "saved_model": "saved_model",
@@ -215,7 +216,7 @@ def _keep(ours: Predictor, folder: Path, work: Path, report: ExportReport) -> No
             name = f"{file.file}.rejected" if file.cause else file.file
             _place(new, folder / name, work / f"{file.file}.older")
     labels_file.write_labels(folder, ours.tasks, ours.image_size)
-    labels_file.write_json(folder / "report.json", report.to_dict())
+    update_report(folder, export=report.to_dict())
 
 
 def _place(new: Path, target: Path, aside: Path) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.batches import iter_batches
 from kerastl.engines import forward
 from kerastl.errors import InputError
 from kerastl.files import write_json
-from kerastl.batches import iter_batches
 from kerastl.manifest import Manifest
 from kerastl.tasks import Task
 from kerastl.trainable import weights_digest

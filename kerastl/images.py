@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl.arrays import image_array, label_array
-from kerastl.batches import (
-    Batch,
-    check_on_bad,
-    check_pictures,
-    count_cores,
-    iter_batches,
-)
+from kerastl.augmentation import Augment, augmenter
+from kerastl.batches import check_on_bad, check_pictures
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.pictures import PictureError, as_size, load_picture
-
-__all__ = [
-    "Batch",
-    "check_pictures",
-    "count_cores",
-    "image_array",
-    "image_dataset",
-    "iter_batches",
-    "label_array",
-]
 
 
 def image_dataset(
@@ -39,7 +22,7 @@ def image_dataset(
     *,
     shuffle: bool = False,
     seed: int = 0,
-    augment: keras.layers.Layer | Sequence[keras.layers.Layer] | None = None,
+    augment: Augment | None = None,
     on_bad: str = "skip",
     labels: bool = True,
 ) -> tf.data.Dataset:
@@ -92,7 +75,8 @@ def image_dataset(
     data = data.map(_decoder(manifest, size), num_parallel_calls=tf.data.AUTOTUNE)
     data = data.batch(batch_size).map(keep)
     if augment is not None:
-        data = data.map(_augmenter(augment, size, seed))
+        change = augmenter(augment, seed)
+        data = data.map(lambda images, rows: (change(images), rows))
     return data.map(_labeller(manifest, labels)).prefetch(tf.data.AUTOTUNE)
 
 
@@ -148,36 +132,6 @@ def _decoder(manifest: Manifest, size: tuple[int, int]) -> Callable:
         return tf.ensure_shape(image, (*size, 3)), row, tf.ensure_shape(good, ())
 
     return decode
-
-
-def _augmenter(augment: Any, size: tuple[int, int], seed: int) -> Callable:
-    layers = list(augment) if isinstance(augment, (list, tuple)) else [augment]
-    wrong = [x for x in layers if not isinstance(x, keras.Layer)]
-    if wrong:
-        raise InputError(f"Expected augment= as Keras layers. Received: {wrong[0]!r}.")
-    _seed(layers, seed)
-
-    def change(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = tf.cast(images, tf.float32)
-        for layer in layers:
-            x = layer(x, training=True)
-        x = tf.clip_by_value(tf.round(tf.cast(x, tf.float32)), 0, 255)
-        return tf.ensure_shape(tf.cast(x, tf.uint8), (None, *size, 3)), rows
-
-    return change
-
-
-def _seed(layers: Sequence[keras.Layer], seed: int) -> None:
-    """Start the layers' random numbers from `seed`, each from its own place."""
-    flat = [x for layer in layers for x in layer._flatten_layers()]
-    generators = [v for x in flat for v in vars(x).values() if _is_generator(v)]
-    for place, generator in enumerate(generators):
-        start = np.random.SeedSequence([seed, place]).generate_state(1)[0]
-        generator.state.assign(np.array([start, 0], dtype="uint32"))
-
-
-def _is_generator(value: Any) -> bool:
-    return isinstance(value, keras.random.SeedGenerator)
 
 
 def _labeller(manifest: Manifest, labels: bool) -> Callable:

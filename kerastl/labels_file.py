@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerastl import __version__
 from kerastl.errors import InputError
+from kerastl.files import write_json
 from kerastl.tasks import Task, as_tasks
 
 NAME = "labels.json"
@@ -47,18 +47,6 @@ def write_labels(
 ) -> Path:
     """Write `labels.json` into a folder, whole or not at all."""
     return write_json(Path(folder) / name, describe(tasks, image_size))
-
-
-def write_json(path: Path, values: Any) -> Path:
-    """Write plain values as readable JSON, under a temporary name first."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def read_labels(path: str | Path) -> tuple[tuple[Task, ...], tuple[int, int]]:

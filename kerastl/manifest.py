@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerastl.errors import InputError, nearest, shorten
+from kerastl.files import replacing
 from kerastl.tasks import UNKNOWN, Task, as_tasks, known
 
 SPLITS = ("train", "val", "test")
@@ -129,13 +130,8 @@ class Manifest:
         ours = [c for c in RESERVED if c in self.frame]
         frame = self.decoded()[[*ours, *(c for t in self.tasks for c in t.columns)]]
         frame = frame.assign(image=[_written(p, folder) for p in frame["image"]])
-        unfinished = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        try:
+        with replacing(path) as unfinished:
             frame.to_csv(unfinished, index=False, encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            if os.path.exists(unfinished):
-                os.remove(unfinished)
 
 
 def name_faults(tasks: Iterable[Task]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import unicodedata
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from kerastl.errors import InputError
+from kerastl.files import replacing
 from kerastl.scores import Scores
 
 LONGEST = 18
@@ -56,14 +56,9 @@ def plot_scores(scores: Scores, path: str | Path) -> Path:
     if path.suffix.lower() != ".png":
         raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
     figure = _figure(scores)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
+    with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI, facecolor="white")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerastl import labels_file
 from kerastl.arrays import image_array
+from kerastl.engines import forward
 from kerastl.errors import InputError
 from kerastl.litert import LiteRTModel, quiet
 from kerastl.saving import load_model
@@ -47,15 +48,12 @@ class KerasPredictor:
     def __init__(self, model: keras.Model):
         spec = spec_of(model)
         self.model, self.tasks, self.image_size = model, spec.tasks, spec.image_size
-        # One trace for every batch size: the last, smaller batch makes no second one.
-        image = tf.TensorSpec((None, *spec.image_size, 3), tf.uint8)
-        call = lambda images: model(images, training=False)  # noqa: E731
-        self._forward = tf.function(call, input_signature=[image], autograph=False)
+        self._forward = forward(model)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `Predictor`."""
         outputs = by_task(self.tasks, self._forward(image_array(images, self.image_size)))
-        scores = {t.name: class_scores(t, outputs[t.name].numpy()) for t in self.tasks}
+        scores = {t.name: class_scores(t, outputs[t.name]) for t in self.tasks}
         return {name: values.astype("float32") for name, values in scores.items()}
 
 

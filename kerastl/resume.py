@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 
 from kerastl.errors import InputError
+from kerastl.files import replacing
 
 FILE = "fit-state.npz"
 
@@ -100,14 +100,8 @@ class Resume:
 
     def _write(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{FILE}.{os.getpid()}.tmp")
-        try:
-            with open(unfinished, "wb") as file:
-                np.savez(file, about=np.array(json.dumps(self.about)), **arrays)
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(self.path) as unfinished, open(unfinished, "wb") as file:
+            np.savez(file, about=np.array(json.dumps(self.about)), **arrays)
 
 
 class KeepState(keras.callbacks.Callback):

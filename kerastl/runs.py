@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,11 +15,12 @@ import pandas as pd
 from kerastl import __version__
 from kerastl.errors import InputError
 from kerastl.evaluation import Predictions, predict_scores
-from kerastl.files import replacing, write_json
+from kerastl.files import replacing
 from kerastl.manifest import Manifest
 from kerastl.plots import plot_scores
 from kerastl.prediction import class_columns
 from kerastl.readers import read_csv, read_folder
+from kerastl.reports import update_report
 from kerastl.saving import save_model
 from kerastl.scores import Scores, score
 from kerastl.spec import spec_of
@@ -28,7 +28,6 @@ from kerastl.tasks import Task
 
 ROOT = Path("saved_models")
 MODEL = "model.keras"
-REPORT = "report.json"
 STATE = ".fit"
 """Folder inside a run's in which fit keeps its state until the run is whole."""
 
@@ -163,16 +162,6 @@ def write_run(
     )
     shutil.rmtree(folder / STATE, ignore_errors=True)
     return scores
-
-
-def update_report(folder: str | Path, **parts: Any) -> Path:
-    """Put parts into a folder's report.json and keep the others that stand there."""
-    path = Path(folder) / REPORT
-    try:
-        there = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        there = {}
-    return write_json(path, {**(there if isinstance(there, dict) else {}), **parts})
 
 
 def _about(manifest: Manifest) -> dict[str, Any]:

@@ -62,9 +62,7 @@ def read_solar_cells(
     names = ["image", "probability", "type"]
     table = pd.read_csv(folder / "labels.csv", sep=r"\s+", header=None, names=names)
     frame = table[["image", "type"]].assign(defect=table["probability"].map(ways[doubtful]))
-    return read_frame(
-        frame, tasks=[DEFECT, TYPE], images=folder, fractions=fractions, seed=seed
-    )
+    return read_frame(frame, tasks=[DEFECT, TYPE], images=folder, fractions=fractions, seed=seed)
 
 
 def solar_cells_folder() -> Path:

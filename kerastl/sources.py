@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl.arrays import image_array, label_array
 from kerastl.augmentation import Augment, augmenter
 from kerastl.batches import check_pictures
 from kerastl.cuts import Cut, find_cut, split, trained_cut
@@ -24,8 +23,8 @@ from kerastl.features import Features, deepen, extract_features, feature_bytes, 
 from kerastl.manifest import Manifest
 from kerastl.progress import counting
 from kerastl.sampling import Sampler, read_array, read_pictures
-from kerastl.spec import Spec, spec_of
-from kerastl.tasks import Task, by_task
+from kerastl.spec import spec_of
+from kerastl.training_data import checked, identity, parts, steps
 
 log = logging.getLogger("kerastl")
 
@@ -54,22 +53,6 @@ class Options:
     show: bool = False
 
 
-def parts(train: Any, validation_data: Any) -> tuple[Any, Any]:
-    """Training and validation data; a whole Manifest brings both.
-
-    Example:
-        >>> parts("a", "b")
-        ('a', 'b')
-    """
-    if isinstance(train, Manifest) and train.has("train") and len(train.splits) > 1:
-        if validation_data is None and train.has("val"):
-            validation_data = train.split("val")
-        train = train.split("train")
-    if isinstance(validation_data, Manifest) and len(validation_data.splits) > 1:
-        validation_data = validation_data.split("val")
-    return train, validation_data
-
-
 class Source:
     """Examples for the phases of one fit.
 
@@ -91,7 +74,7 @@ class Source:
         self.spec = spec_of(model)
         self.options = options
         self.train, self.validation = (
-            data if data is None else _checked(data, self.spec)
+            data if data is None else checked(data, self.spec)
             for data in parts(train, validation_data)
         )
         self.cached = _use_features(options)
@@ -105,7 +88,7 @@ class Source:
         """What these examples are known by when a fit is taken up again."""
         digest = hashlib.blake2b(digest_size=8)
         for data in (self.train, self.validation):
-            digest.update(_identity(data))
+            digest.update(identity(data))
         return digest.hexdigest()
 
     def inputs(self, model: keras.Model, epoch: int) -> Inputs:
@@ -122,7 +105,7 @@ class Source:
             net, make = split(model, cut.layer).tail, self._at_cut(model, cut)
         train = make("train", epoch)
         validation = None if self.validation is None else make("validation", 0)
-        return Inputs(net, train, validation, steps=_steps(train))
+        return Inputs(net, train, validation, steps=steps(train))
 
     def _first_base(self, model: keras.Model) -> Cut:
         """The earliest cut at which features are needed: the policy's, or the heads'."""
@@ -231,6 +214,7 @@ def between(model: keras.Model, first: str, last: str) -> keras.Model:
 
 
 def _use_features(options: Options) -> bool:
+    """Whether the options let features be stored."""
     if options.views > 1 and options.augment is None:
         raise InputError(f"views={options.views} needs augment=: views are its stored results.")
     changing = options.augment is not None and options.views == 1
@@ -257,46 +241,3 @@ def _worthwhile_cut(model: keras.Model) -> Cut | None:
     except InputError:
         return None
     return cut if split(model, cut.layer).prefix.weights else None
-
-
-def _checked(data: Any, spec: Spec) -> Any:
-    """The data in one of three forms: a Manifest, (images, labels by task), a dataset."""
-    if isinstance(data, Manifest):
-        _same_tasks(data.tasks, spec.tasks)
-        return data
-    if isinstance(data, tf.data.Dataset):
-        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise InputError("The dataset is endless. Give a finite one, without repeat().")
-        return data
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise InputError(
-            "Expected a Manifest, (images, labels) or a batched tf.data.Dataset of both. "
-            f"Received: {type(data).__name__}."
-        )
-    images = image_array(data[0], spec.image_size)
-    given = by_task(spec.tasks, data[1])
-    return images, {t.name: label_array(t, given[t.name], len(images)) for t in spec.tasks}
-
-
-def _same_tasks(given: tuple[Task, ...], expected: tuple[Task, ...]) -> None:
-    if set(given) != set(expected):
-        raise InputError(
-            "The data's tasks are not the model's.",
-            [f"the data have {t}" for t in given] + [f"the model has {t}" for t in expected],
-        )
-
-
-def _identity(data: Any) -> bytes:
-    if isinstance(data, Manifest):
-        return data.frame.drop(columns="group", errors="ignore").to_csv(index=False).encode()
-    if isinstance(data, tuple):
-        images, labels = data
-        return images.tobytes() + b"".join(labels[name].tobytes() for name in sorted(labels))
-    return repr(data).encode()
-
-
-def _steps(data: Any) -> int:
-    if isinstance(data, tf.data.Dataset):
-        known = int(data.cardinality())
-        return known if known > 0 else sum(1 for _ in data)
-    return len(data)

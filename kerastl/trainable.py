@@ -160,7 +160,8 @@ def _apply(model: keras.Model, spec: Spec, first: int, batch_norm: bool) -> dict
 def _silence(layer, rates: Mapping[str, float], *, frozen: bool) -> dict[str, float]:
     """Give a random layer rate 0 while it is frozen, and its own rate back after."""
     name = next((a for a in RANDOM_RATES if hasattr(layer, a)), None)
-    if name is None or not hasattr(layer, "seed_generator") and layer.name not in rates:
+    random = hasattr(layer, "seed_generator") or layer.name in rates
+    if name is None or not random:
         return {}
     rate = rates.get(layer.name, getattr(layer, name))
     setattr(layer, name, 0.0 if frozen else rate)

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from kerastl.augmentation import Augment
-
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume

@@ -27,7 +27,8 @@ def digits():
     """Images uint8 [n, 32, 32, 3] and the digit that each shows."""
     found = load_digits()
     grey = np.rint(found.images * 255 / 16).astype("uint8")
-    return np.repeat(np.kron(grey, np.ones((1, 4, 4), "uint8"))[..., None], 3, axis=-1), found.target
+    large = np.kron(grey, np.ones((1, SIZE // 8, SIZE // 8), "uint8"))
+    return np.repeat(large[..., None], 3, axis=-1), found.target
 
 
 def network(seed):
@@ -36,7 +37,8 @@ def network(seed):
     image = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Rescaling(1 / 127.5, -1)(image)
     for stage, filters in enumerate((16, 32, 64), start=1):
-        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{stage}")(x)
+        x = keras.layers.Conv2D(filters, 3, padding="same", name=f"conv{stage}")(x)
+        x = keras.layers.ReLU(name=f"relu{stage}")(x)
         x = keras.layers.MaxPooling2D(name=f"pool{stage}")(x)
     return keras.Model(image, x, name="own")
 
@@ -49,7 +51,7 @@ def few(labels, shots, seed):
 
 def learn(backbone, classes, data, *, trainable, epochs):
     model = kerastl.classifier(backbone, classes, trainable=trainable, weights=None)
-    kerastl.fit(model, data, epochs=epochs, learning_rate=1e-3, verbose=0)
+    kerastl.fit(model, data, epochs=epochs, batch_size=8, learning_rate=1e-3, verbose=0)
     return model
 
 
@@ -90,9 +92,8 @@ def main():
         rows = few(pool_y, args.shots, seed)
         for way, make in ways.items():
             backbone, trainable = make(seed)
-            model = learn(
-                backbone, names_b, (pool[rows], pool_y[rows]), trainable=trainable, epochs=args.epochs
-            )
+            shots = (pool[rows], pool_y[rows])
+            model = learn(backbone, names_b, shots, trainable=trainable, epochs=args.epochs)
             found = kerastl.evaluate(model, (test, test_y), draws=0)
             scores[way].append(found.get("label", "accuracy"))
 

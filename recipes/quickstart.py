@@ -13,7 +13,7 @@ import kerastl
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("pictures", nargs="?", help="a folder of class folders; default solar cells")
+    parser.add_argument("pictures", nargs="?", help="a folder of class folders")
     parser.add_argument("--backbone", default="EfficientNetLite0")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none or a file")
     parser.add_argument("--trainable", default="stage4", help="what trains lies after this stage")

@@ -21,7 +21,8 @@ def test_tail_of_prefix_is_the_model_at_every_cut(network, training):
     for cut in cut_points(model):
         model.set_weights(start)
         prefix, tail = split(model, cut.layer)
-        np.testing.assert_array_equal(tail(prefix(x, training=training), training=training), expected)
+        found = tail(prefix(x, training=training), training=training)
+        np.testing.assert_array_equal(found, expected)
         assert prefix.count_params() + tail.count_params() == model.count_params()
 
 

@@ -64,13 +64,6 @@ def test_a_bad_picture_is_left_out_and_counted(model, manifest):
     assert "Pictures that could not be read, and are not counted: 1." in notes
 
 
-def test_the_last_smaller_batch_is_no_second_trace(model):
-    predictor = KerasPredictor(model)
-    for n in (8, 8, 3, 1):
-        predictor.predict(patches(n))
-    assert predictor._forward.experimental_get_tracing_count() == 1
-
-
 def test_most_draws_by_seed_and_keeps_the_order(model, manifest):
     predictor = KerasPredictor(model)
 

@@ -62,9 +62,8 @@ def test_the_accuracy_of_a_file_is_what_evaluate_says_of_it(manifest, exported):
 
 def test_report_json_holds_the_report_and_str_reads_it_out(exported):
     folder, report = exported
-    assert json.loads((folder / "report.json").read_text()) == json.loads(
-        json.dumps(report.to_dict())
-    )
+    written = json.loads((folder / "report.json").read_text())
+    assert written["export"] == json.loads(json.dumps(report.to_dict()))
     told = str(report)
     assert "checked on 16 held-out pictures" in told
     assert "model_int8.tflite" in told
@@ -134,7 +133,7 @@ def test_a_file_with_other_scores_is_rejected_and_the_older_one_stays(model, tmp
     assert (tmp_path / "model_float32.tflite").read_bytes() == older
     assert (tmp_path / "model_float32.tflite.rejected").is_file()
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [bool(f["cause"]) for f in report["files"]] == [False, True]
+    assert [bool(f["cause"]) for f in report["export"]["files"]] == [False, True]
 
 
 def test_a_file_of_nan_is_rejected(tmp_path):

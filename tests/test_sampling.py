@@ -54,7 +54,8 @@ def test_augment_sees_each_batch():
 
 
 def test_half_precision_features_come_back_whole():
-    assert read_array(np.ones((2, 1, 3), "float16"))(np.array([0]), np.array([0])).dtype == "float32"
+    read = read_array(np.ones((2, 1, 3), "float16"))
+    assert read(np.array([0]), np.array([0])).dtype == "float32"
 
 
 def test_pictures_are_read_in_the_order_asked_for(tmp_path):

@@ -14,7 +14,7 @@ from kerastl.saving import load_model, save_model
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
 
-TASKS = [Task("defect", ["fine", "größer, \"x\""], "binary"), Task("type", ["mono", "poly"])]
+TASKS = [Task("defect", ["fine", 'größer, "x"'], "binary"), Task("type", ["mono", "poly"])]
 
 
 def test_round_trip(network, striped, tmp_path):

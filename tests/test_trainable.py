@@ -6,8 +6,6 @@ from kerastl.errors import InputError
 from kerastl.models import classifier
 from kerastl.trainable import freeze_plan, movement, set_trainable, weights_digest
 
-BACKBONE = ["rescale", "conv1", "norm1", "relu1", "branch", "add", "drop", "conv2", "norm2", "relu2"]
-
 
 @pytest.fixture
 def model(network):

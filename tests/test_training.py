@@ -10,8 +10,8 @@ from kerastl.errors import InputError
 from kerastl.models import classifier, multitask_classifier
 from kerastl.readers import read_folder
 from kerastl.tasks import Task
-from kerastl.training import fit
 from kerastl.trainable import set_trainable
+from kerastl.training import fit
 
 QUIET = {"verbose": 0, "batch_size": 16}
 
@@ -208,8 +208,9 @@ def test_unknown_labels_train_as_the_known_alone(network, striped):
 
 def test_options_of_ones_own_compile_are_kept(network, data):
     model = make(network)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                  metrics=[keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")])  # fmt: skip
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    top2 = keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")
+    model.compile("sgd", loss, metrics=[top2])
     history = fit(model, data, epochs=1, **QUIET)
     assert history.history["top2"] == [1.0, 1.0]
 

@@ -1,0 +1,123 @@
+"""The house: who may import whom, and what loads when."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerastl
+
+PACKAGE = Path(kerastl.__file__).parent
+
+# The floors, lowest first. A module imports only from floors below its own, and
+# on its own floor only from those listed before it.
+FLOORS = {
+    "words": [
+        "errors", "files", "tasks", "pictures", "manifest", "contents", "splits", "assembly",
+        "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "arrays",
+        "batches", "measures", "scores",
+    ],
+    "parts": [
+        "torch_weights", "efficientnet_lite_weights", "efficientnet_lite", "applications",
+        "graph", "augmentation", "images", "backbones", "losses", "metrics", "heads", "spec",
+    ],
+    "core": ["cuts", "trainable", "models", "saving"],
+    "features": ["engines", "features", "sampling", "optimizers"],
+    "verbs": [
+        "progress", "resume", "training_data", "sources", "training", "labels_file", "litert",
+        "predictors", "prediction", "evaluation", "plots", "reports", "conversion", "export_report",
+        "agreement", "export", "runs",
+    ],
+    "edge": ["console", "verbs", "recipes", "demo", "cli"],
+}  # fmt: skip
+ORDER = [module for floor in FLOORS.values() for module in floor]
+FILES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
+
+
+def imported(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kerastl"):
+            inner = node.module.removeprefix("kerastl").lstrip(".")
+            yield from [inner] if inner else [a.name for a in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix("kerastl.") for a in node.names
+                        if a.name.startswith("kerastl."))  # fmt: skip
+
+
+def top_level(module):
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    for node in tree.body:
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (name.partition(".")[0] for name in names)
+
+
+def test_every_module_has_a_floor():
+    assert len(FILES) > 40
+    assert sorted(ORDER) == FILES
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_only_go_down(module):
+    place = ORDER.index(module)
+    upward = [m for m in imported(module) if m in ORDER and ORDER.index(m) >= place]
+    assert upward == []
+    assert all(m in ORDER or m == "__version__" for m in imported(module))
+
+
+@pytest.mark.parametrize("module", FLOORS["words"])
+def test_the_lowest_floor_knows_no_keras(module):
+    assert not {"keras", "tensorflow", "keras_tuner"} & set(top_level(module))
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_is_one_room(module):
+    assert len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) <= 300
+
+
+def loaded_after(code):
+    script = f"{code}\nimport sys; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )  # fmt: skip
+    return set(found.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import kerastl; dir(kerastl); kerastl.Task",
+        "import sys; sys.argv = ['kerastl', '--help']\n"
+        "from kerastl.cli import main\ntry: main()\nexcept SystemExit: pass",
+    ],
+)
+def test_neither_import_nor_help_loads_keras(code):
+    assert not {"keras", "tensorflow", "pandas", "sklearn", "matplotlib"} & loaded_after(code)
+
+
+def test_reading_data_loads_no_keras():
+    assert not {"keras", "tensorflow"} & loaded_after("import kerastl; kerastl.read_folder")
+
+
+@pytest.mark.parametrize("name", [n for n in kerastl.__all__ if n != "__version__"])
+def test_every_public_name_loads_and_is_documented(name):
+    assert getattr(kerastl, name).__doc__ or name == "UNKNOWN"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = kerastl.nothing
+
+
+def test_no_unsafe_deserialisation():
+    """Pickle is read by the one restricted reader only, and nothing is evaluated."""
+    for module in FILES:
+        names = {n.id for n in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
+                 if isinstance(n, ast.Name)}  # fmt: skip
+        assert not {"eval", "exec", "__import__"} & names, module
+        assert "pickle" not in set(top_level(module)) or module == "torch_weights"

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from kerastl.errors import InputError
+from kerastl.models import classifier
+from kerastl.readers import read_folder
+from kerastl.sources import Options, Source, between
+from kerastl.trainable import set_trainable
+from kerastl.training_data import parts
+
+
+@pytest.fixture
+def model(network):
+    return classifier(network(), ["across", "down"], trainable="stage1")
+
+
+def source(model, data, **options):
+    return Source(model, data, None, Options(16, 0, **options))
+
+
+def test_features_of_a_later_cut_equal_those_made_straight(model, striped):
+    data = striped(20)
+    found = source(model, data)
+    assert found.base.layer == "add"
+    set_trainable(model, False)
+    late = found.inputs(model, 0).train
+    straight = source(model, data).inputs(model, 0).train
+    assert straight[0][0].shape == (16, 12)
+    np.testing.assert_allclose(late[0][0], straight[0][0], atol=1e-5)
+
+
+def test_the_net_of_a_policy_is_the_tail(model, striped):
+    inputs = source(model, striped(20)).inputs(model, 0)
+    assert inputs.net.input_shape == (None, 8, 8, 8)
+    assert inputs.steps == 2
+
+
+def test_everything_trainable_is_live(model, striped):
+    set_trainable(model, True)
+    assert source(model, striped(20)).inputs(model, 0).net is model
+
+
+def test_between_is_the_middle(model, striped):
+    middle = between(model, "add", "features")
+    assert middle.input_shape[1:] == (8, 8, 8)
+    assert middle.output_shape[1:] == (12,)
+
+
+def test_features_larger_than_memory_go_to_a_file(model, striped, monkeypatch):
+    monkeypatch.setattr("kerastl.sources.IN_MEMORY", 0)
+    data = read_folder_of(striped)
+    found = source(model, data)
+    found.inputs(model, 0)
+    assert isinstance(next(iter(found._features.values())).values, np.memmap)
+
+
+def read_folder_of(striped):
+    import tempfile
+    from pathlib import Path
+
+    from PIL import Image
+
+    root = Path(tempfile.mkdtemp())
+    for number, (image, code) in enumerate(zip(*striped(20), strict=True)):
+        (root / ["across", "down"][code]).mkdir(exist_ok=True)
+        Image.fromarray(image).save(root / ["across", "down"][code] / f"{number}.png")
+    return read_folder(root)
+
+
+def test_a_disk_that_is_too_small_is_said_before_it_is_full(model, stripes_folder, monkeypatch,
+                                                            tmp_path):  # fmt: skip
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")(10, 10, 0)
+    monkeypatch.setattr("kerastl.sources.shutil.disk_usage", lambda path: usage)
+    found = source(model, read_folder(stripes_folder), cache=tmp_path)
+    with pytest.raises(InputError, match="GB free. Choose a later cut, fewer views, another"):
+        found.inputs(model, 0)
+
+
+def test_parts_of_a_manifest(stripes_folder):
+    manifest = read_folder(stripes_folder)
+    train, val = parts(manifest, None)
+    assert train.splits == ("train",)
+    assert val.splits == ("val",)
+    assert parts(manifest.split("train"), None)[1] is None
+    assert parts(manifest, manifest)[1].splits == ("val",)
+
+
+def test_the_digest_tells_data_apart(model, striped):
+    digests = {source(model, striped(20, seed)).digest for seed in (0, 0, 1)}
+    assert len(digests) == 2
