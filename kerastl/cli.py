@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kerastl import __version__
-from kerastl.console import explained, quiet
+from kerastl.console import explained, loading
 
 app = typer.Typer(
     name="kerastl",
@@ -85,7 +85,8 @@ def train(
     resume: Resume = False,
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.train(
         data,
@@ -107,7 +108,8 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score a model on the test part of labelled pictures."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.evaluate(model, data, tasks=task or (), seed=seed, out=out)
 
@@ -124,7 +126,8 @@ def predict(
     batch_size: BatchSize = 32,
 ) -> None:
     """Predict the classes of pictures with a model of any of its three forms."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.predict(model, pictures, out=out, batch_size=batch_size)
 
@@ -144,7 +147,8 @@ def export(
     out: Out = None,
 ) -> None:
     """Write a model for servers and phones, and check each file against Keras."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.export(model, data, formats=formats.split(","), tasks=task or (), seed=seed, out=out)
 
@@ -158,7 +162,8 @@ def cuts(
     every: Annotated[bool, typer.Option("--all", help="Every cut, not only the stages.")] = False,
 ) -> None:
     """Show where a network can be cut into a frozen prefix and a trained tail."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.cuts(backbone, image_size=image_size, every=every)
 
@@ -168,7 +173,8 @@ def backbones(
     like: Annotated[str, typer.Option(help="Only names that contain this.")] = "",
 ) -> None:
     """List every backbone with the picture size it was made for."""
-    from kerastl import verbs
+    with loading():
+        from kerastl import verbs
 
     verbs.backbones(like)
 
@@ -193,13 +199,13 @@ def demo(
     resume: Resume = False,
 ) -> None:
     """Run the whole path on real pictures of solar cells, from labels to checked exports."""
-    from kerastl import demo as solar
+    with loading():
+        from kerastl import demo as solar
 
     solar.run(out, epochs=epochs, resume=resume)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    quiet()
     with explained():
         app()

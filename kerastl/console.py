@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerastl.errors import InputError, shorten
+from kerastl.streams import quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def show_frame(frame: pd.DataFrame) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, column in frame.items():
         numeric = column.dtype.kind in "iuf"
-        table.add_column(Text(str(name)), justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(Text(str(name)), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(_cell(value)) for value in row))
     out.print(table)
@@ -53,12 +54,14 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def quiet() -> None:
-    """Keep TensorFlow's and absl's start-up notes off the terminal."""
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Import what loads TensorFlow, without its start-up notes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with quiet(tell=True):
+        yield
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from kerastl.graph import replay
 from kerastl.labels_file import INPUT
-from kerastl.litert import SIGNATURE, quiet
+from kerastl.litert import SIGNATURE
 from kerastl.spec import spec_of, with_spec
+from kerastl.streams import quiet
 from kerastl.tasks import Task, by_task
 
 Call = Callable[[Any], dict[str, Any]]

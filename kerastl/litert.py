@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 
 from kerastl.arrays import image_array
 from kerastl.errors import InputError
+from kerastl.streams import quiet
 
 IDENTIFIER = b"TFL3"
 SIGNATURE = "serving_default"
@@ -108,27 +106,6 @@ class LiteRTModel:
         values = np.concatenate(ran).astype("float32")
         scale, zero = self._output_details[name]["quantization"]
         return (values - zero) * np.float32(scale) if scale else values
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what C++ libraries write to the process's stderr away from the terminal.
-
-    TensorFlow's converter and the interpreter write notes there that no setting
-    turns off. Errors come as exceptions and are not affected.
-    """
-    try:
-        kept = os.dup(2)
-    except OSError:  # a service may have no stderr at all
-        yield
-        return
-    with tempfile.TemporaryFile() as sink:
-        try:
-            os.dup2(sink.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _open(path: Path, threads: int | None) -> Any:

@@ -14,9 +14,10 @@ from kerastl import labels_file
 from kerastl.arrays import image_array
 from kerastl.engines import forward
 from kerastl.errors import InputError
-from kerastl.litert import LiteRTModel, quiet
+from kerastl.litert import LiteRTModel
 from kerastl.saving import load_model
 from kerastl.spec import spec_of
+from kerastl.streams import quiet
 from kerastl.tasks import Task, by_task, class_scores
 
 Size = tuple[int, int]

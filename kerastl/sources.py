@@ -107,6 +107,12 @@ class Source:
         validation = None if self.validation is None else make("validation", 0)
         return Inputs(net, train, validation, steps=steps(train))
 
+    def close(self) -> None:
+        """Delete features that were kept for this fit only."""
+        self._features.clear()
+        if self.folder is not None:
+            self.folder.cleanup()
+
     def _first_base(self, model: keras.Model) -> Cut:
         """The earliest cut at which features are needed: the policy's, or the heads'."""
         return _worthwhile_cut(model) or find_cut(model, self.spec.features)

@@ -145,6 +145,7 @@ def fit(
             trained |= moving_weights(model)
             histories.append((phase, _run(model, source, phase, recipe, state, callbacks)))
     finally:
+        source.close()
         set_trainable(model, spec.trainable)
     return _history(model, histories, _checked(movement(model, before, trained)))
 

@@ -16,8 +16,8 @@ PACKAGE = Path(kerastl.__file__).parent
 # on its own floor only from those listed before it.
 FLOORS = {
     "words": [
-        "errors", "files", "tasks", "pictures", "manifest", "contents", "splits", "assembly",
-        "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "arrays",
+        "errors", "files", "streams", "tasks", "pictures", "manifest", "contents", "splits",
+        "assembly", "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "arrays",
         "batches", "measures", "scores",
     ],
     "parts": [

@@ -11,8 +11,9 @@ from tiny_models import patches, tiny
 
 from kerastl.conversion import to_float32, to_int8
 from kerastl.errors import InputError
-from kerastl.litert import LiteRTModel, quiet
+from kerastl.litert import LiteRTModel
 from kerastl.predictors import KerasPredictor
+from kerastl.streams import quiet
 from kerastl.tasks import Task
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -46,25 +48,14 @@ def test_between_is_the_middle(model, striped):
     assert middle.output_shape[1:] == (12,)
 
 
-def test_features_larger_than_memory_go_to_a_file(model, striped, monkeypatch):
+def test_features_larger_than_memory_go_to_a_file(model, stripes_folder, monkeypatch):
     monkeypatch.setattr("kerastl.sources.IN_MEMORY", 0)
-    data = read_folder_of(striped)
-    found = source(model, data)
+    found = source(model, read_folder(stripes_folder).split("train"))
     found.inputs(model, 0)
     assert isinstance(next(iter(found._features.values())).values, np.memmap)
-
-
-def read_folder_of(striped):
-    import tempfile
-    from pathlib import Path
-
-    from PIL import Image
-
-    root = Path(tempfile.mkdtemp())
-    for number, (image, code) in enumerate(zip(*striped(20), strict=True)):
-        (root / ["across", "down"][code]).mkdir(exist_ok=True)
-        Image.fromarray(image).save(root / ["across", "down"][code] / f"{number}.png")
-    return read_folder(root)
+    folder = Path(found.folder.name)
+    found.close()
+    assert not folder.exists()
 
 
 def test_a_disk_that_is_too_small_is_said_before_it_is_full(model, stripes_folder, monkeypatch,

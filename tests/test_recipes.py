@@ -1,0 +1,52 @@
+"""The recipes through their front doors, as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.py"))
+
+
+def run(recipe, *args, cwd):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    found = subprocess.run([sys.executable, recipe, *args], cwd=cwd, env=env, text=True,
+                           capture_output=True, check=False)  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_there_are_the_recipes_that_are_tested():
+    assert {p.stem for p in RECIPES} == {"quickstart", "own_task_a"}
+
+
+def test_quickstart(tmp_path):
+    told = run(ROOT / "recipes/quickstart.py", "--smoke", cwd=tmp_path)
+    assert "frozen weights moved" in told
+    assert "accuracy" in told
+    written = {p.name for p in (tmp_path / "saved_models/quickstart/1").iterdir()}
+    assert {"model.keras", "saved_model", "model_float32.tflite", "model_int8.tflite"} <= written
+
+
+def test_own_task_a(tmp_path):
+    told = run(ROOT / "recipes/own_task_a.py", "--smoke", cwd=tmp_path)
+    assert "transfer, last stage minus scratch" in told
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)
+def test_a_recipe_uses_public_names_only(recipe):
+    import ast
+
+    import kerastl
+
+    tree = ast.parse(recipe.read_text("utf-8"))
+    used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+            and isinstance(n.value, ast.Name) and n.value.id == "kerastl"}  # fmt: skip
+    assert used
+    assert used <= set(kerastl.__all__)
+    inner = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+             and (n.module or "").startswith("kerastl")]  # fmt: skip
+    assert inner == []
