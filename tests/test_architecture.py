@@ -17,8 +17,8 @@ PACKAGE = Path(kerastl.__file__).parent
 FLOORS = {
     "words": [
         "errors", "files", "streams", "tasks", "pictures", "manifest", "contents", "splits",
-        "assembly", "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "arrays",
-        "batches", "measures", "scores",
+        "assembly", "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells",
+        "arrays", "batches", "measures", "scores",
     ],
     "parts": [
         "torch_weights", "efficientnet_lite_weights", "efficientnet_lite", "applications",
