@@ -10,8 +10,7 @@ import keras
 from kerastl.console import say, title
 from kerastl.export import export
 from kerastl.models import create_model
-from kerastl.runs import MODEL, run_folder
-from kerastl.saving import load_model
+from kerastl.runs import run_folder
 from kerastl.solar_cells import LICENCE, PUBLISHED, SOURCE, read_solar_cells, solar_cells_folder
 from kerastl.verbs import train_run
 
@@ -37,14 +36,11 @@ def run(out: Path | None, *, epochs: int | None = None, resume: bool = False) ->
     say(data.summary())
     fit = {**FIT_OPTIONS, "augment": keras.layers.RandomFlip("horizontal_and_vertical")}
     fit["epochs"] = epochs or FIT_OPTIONS["epochs"]
-    if not (folder / MODEL).exists():
-        model = create_model(BACKBONE, data.tasks, **MODEL_OPTIONS)
-        settings = {"backbone": BACKBONE, **MODEL_OPTIONS, **FIT_OPTIONS, "epochs": fit["epochs"]}
-        train_run(model, data, folder, fit, settings=settings, root=solar_cells_folder())
+    model = create_model(BACKBONE, data.tasks, **MODEL_OPTIONS)
+    settings = {"backbone": BACKBONE, **MODEL_OPTIONS, **FIT_OPTIONS, "epochs": fit["epochs"]}
+    train_run(model, data, folder, fit, settings=settings, root=solar_cells_folder())
     title("Export, checked on the held-out pictures from their PNG files")
-    report = export(
-        load_model(folder / MODEL), folder, calibration=data, evaluation=data.split("test")
-    )
+    report = export(model, folder, calibration=data, evaluation=data.split("test"))
     say(report)
     _compare(report)
     _next(folder)

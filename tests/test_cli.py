@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,29 @@ def test_train_shows_the_plan_the_scores_and_what_to_type_next(run):
     _, told = run
     for words in ("What trains", "frozen", "0 of", "accuracy", "Next:  kerastl export"):
         assert words in told
+
+
+def test_a_killed_run_goes_on_where_it_was(run, odd_folder, tmp_path):
+    """kill -9 after the first epochs; the same command with --resume finishes the run."""
+    args = ["train", odd_folder, "--backbone", odd_folder.parent / "own.keras",
+            "--trainable", "stage1", "--epochs", "400", "--out", tmp_path / "run"]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    state = tmp_path / "run" / ".fit" / "fit-state.npz"
+    command = [sys.executable, "-c", SCRIPT, *map(str, args)]
+    away = subprocess.DEVNULL
+    with subprocess.Popen(command, env=env, stdout=away, stderr=away) as process:
+        while not state.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+    assert not (tmp_path / "run" / "model.keras").exists()
+    with np.load(state, allow_pickle=False) as kept:
+        done = json.loads(str(kept["about"]))["epoch"]
+    told = kerastl(*args, "--resume", cwd=tmp_path)
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert len(history) > done >= 1
+    assert set(history["phase"]) == {"heads", "tail"}
+    assert "Scores on held-out pictures" in told
+    assert not state.exists()
 
 
 def test_evaluate(run, odd_folder, tmp_path):
