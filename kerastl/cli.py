@@ -44,7 +44,7 @@ ImageSize = Annotated[
     int | None, typer.Option(help="Pixels; by default what the backbone was made for.")
 ]
 Epochs = Annotated[int, typer.Option(help="Epochs at most, of the heads and of the tail.")]
-BatchSize = Annotated[int, typer.Option(help="Pictures in a batch.")]
+BatchSize = Annotated[int | None, typer.Option(help="Pictures in a batch; by default 32.")]
 Seed = Annotated[int, typer.Option(help="Seed of splits, weights and order.")]
 Out = Annotated[Path | None, typer.Option(help="Where to.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
@@ -78,7 +78,7 @@ def train(
     trainable: Trainable = "stage4",
     image_size: ImageSize = None,
     epochs: Epochs = 20,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     task: TaskNames = None,
     seed: Seed = 0,
     out: Out = None,
@@ -123,13 +123,13 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="A .csv or .json file; by default the terminal.")
     ] = None,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
 ) -> None:
     """Predict the classes of pictures with a model of any of its three forms."""
     with loading():
         from kerastl import verbs
 
-    verbs.predict(model, pictures, out=out, batch_size=batch_size)
+    verbs.predict(model, pictures, out=out, batch_size=batch_size or 32)
 
 
 @app.command(epilog="Example: kerastl export saved_models/flowers/1 flowers/")

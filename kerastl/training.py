@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kerastl.augmentation import Augment
+from kerastl.features import length
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume
@@ -27,6 +28,7 @@ from kerastl.trainable import (
     set_trainable,
     weights_digest,
 )
+from kerastl.training_data import parts
 
 log = logging.getLogger("kerastl")
 
@@ -61,7 +63,7 @@ def fit(
     *,
     epochs: int = 20,
     head_epochs: int | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     learning_rate: float = 3e-4,
     head_learning_rate: float = 3e-3,
     depth_decay: float = 0.7,
@@ -91,7 +93,8 @@ def fit(
         epochs: Epochs of the tail, at most; of the heads where nothing else trains.
         head_epochs: Epochs of the heads before the tail, at most; by default as
             many as `epochs`. 0 leaves the phase out.
-        batch_size: Examples in a batch.
+        batch_size: Examples in a batch; by default 32, and fewer where that would
+            make less than eight steps an epoch.
         learning_rate: Highest rate of the tail's last stage.
         head_learning_rate: Highest rate of the heads' own phase.
         depth_decay: Factor of the rate from one stage to the one in front of it.
@@ -125,6 +128,7 @@ def fit(
         Kumar et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022 (LP-FT).
     """
     spec = spec_of(model)
+    batch_size = batch_size or _batch_size(length(parts(train, None)[0]))
     phases = _phases(spec.trainable, epochs, head_epochs, learning_rate, head_learning_rate)
     recipe = Recipe(
         batch_size, warmup, weight_decay, depth_decay, patience or 0, seed, int(bool(verbose))
@@ -148,6 +152,10 @@ def fit(
         source.close()
         set_trainable(model, spec.trainable)
     return _history(model, histories, _checked(movement(model, before, trained)))
+
+
+def _batch_size(count: int | None) -> int:
+    return 32 if count is None else min(32, max(4, count // 8))
 
 
 def _phases(policy, epochs, head_epochs, rate, head_rate) -> list[Phase]:

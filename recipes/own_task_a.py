@@ -51,7 +51,7 @@ def few(labels, shots, seed):
 
 def learn(backbone, classes, data, *, trainable, epochs):
     model = kerastl.classifier(backbone, classes, trainable=trainable, weights=None)
-    kerastl.fit(model, data, epochs=epochs, batch_size=8, learning_rate=1e-3, verbose=0)
+    kerastl.fit(model, data, epochs=epochs, learning_rate=1e-3, verbose=0)
     return model
 
 

@@ -11,7 +11,7 @@ from kerastl.models import classifier, multitask_classifier
 from kerastl.readers import read_folder
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
-from kerastl.training import fit
+from kerastl.training import _batch_size, fit
 
 QUIET = {"verbose": 0, "batch_size": 16}
 
@@ -99,6 +99,11 @@ def test_a_dataset_works_cached_and_live(network, data):
     for cache in (True, False):
         history = fit(make(network), dataset, dataset, epochs=1, cache=cache, verbose=0)
         assert np.isfinite(history.history["val_loss"]).all()
+
+
+@pytest.mark.parametrize(("count", "size"), [(None, 32), (2000, 32), (80, 10), (25, 4), (1, 4)])
+def test_few_examples_come_in_smaller_batches(count, size):
+    assert _batch_size(count) == size
 
 
 def test_early_stopping_restores_the_best(network, data):
