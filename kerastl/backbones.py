@@ -10,6 +10,10 @@ import keras
 from kerastl.applications import affine_preprocessing, build, builders, default_image_size
 from kerastl.errors import InputError
 from kerastl.graph import flat, nodes, outputs, replay
+from kerastl.pictures import as_size
+
+LARGEST = 4096
+"""Pixels of height or width that a network may be built for."""
 
 HEAD_LAYERS = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout)
 
@@ -159,14 +163,9 @@ def _pooled(name: str, image: Any, output: Any) -> Backbone:
 
 
 def _pair(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    if image_size is None:
-        return None
-    pair = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(pair) != 2 or not all(isinstance(n, int) and 0 < n <= 4096 for n in pair):
-        raise InputError(
-            "Expected image_size as a number of pixels or (height, width), at most 4096. "
-            f"Received: image_size={image_size!r}."
-        )
+    pair = None if image_size is None else as_size(image_size)
+    if pair and max(pair) > LARGEST:
+        raise InputError(f"Expected image_size of at most {LARGEST} pixels. Received: {pair}.")
     return pair
 
 

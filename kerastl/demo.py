@@ -15,8 +15,34 @@ from kerastl.solar_cells import LICENCE, PUBLISHED, SOURCE, read_solar_cells, so
 from kerastl.verbs import train_run
 
 BACKBONE = "EfficientNetLite0"
-MODEL_OPTIONS: dict[str, Any] = {"trainable": "block5c_add", "image_size": 224, "dropout": 0.2}
-FIT_OPTIONS: dict[str, Any] = {"epochs": 10, "views": 4}
+MODEL_OPTIONS: dict[str, Any] = {
+    "trainable": "stage4",
+    "image_size": 300,
+    "dropout": 0.3,
+    "loss_weights": {"defect": 1.0, "type": 0.3},
+}
+FIT_OPTIONS: dict[str, Any] = {
+    "epochs": 12,
+    "head_epochs": 20,
+    "views": 8,
+    "learning_rate": 3e-4,
+    "head_learning_rate": 2e-3,
+    "depth_decay": 0.8,
+    "weight_decay": 0.05,
+    "patience": 12,
+}
+
+
+def augmentation() -> list[keras.layers.Layer]:
+    """What may happen to a picture of a cell without changing what it shows."""
+    pixels = {"value_range": (0, 255)}
+    return [
+        keras.layers.RandomFlip("horizontal_and_vertical"),
+        keras.layers.RandomTranslation(0.05, 0.05, fill_mode="reflect"),
+        keras.layers.RandomZoom((-0.12, 0.12), fill_mode="reflect"),
+        keras.layers.RandomContrast(0.2, **pixels),
+        keras.layers.RandomBrightness(0.1, **pixels),
+    ]
 
 
 def run(out: Path | None, *, epochs: int | None = None, resume: bool = False) -> None:
@@ -34,10 +60,10 @@ def run(out: Path | None, *, epochs: int | None = None, resume: bool = False) ->
     data = read_solar_cells()
     title("Data")
     say(data.summary())
-    fit = {**FIT_OPTIONS, "augment": keras.layers.RandomFlip("horizontal_and_vertical")}
-    fit["epochs"] = epochs or FIT_OPTIONS["epochs"]
+    fit = {**FIT_OPTIONS, "epochs": epochs or FIT_OPTIONS["epochs"]}
     model = create_model(BACKBONE, data.tasks, **MODEL_OPTIONS)
-    settings = {"backbone": BACKBONE, **MODEL_OPTIONS, **FIT_OPTIONS, "epochs": fit["epochs"]}
+    settings = {"backbone": BACKBONE, **MODEL_OPTIONS, **fit}
+    fit["augment"] = augmentation()
     train_run(model, data, folder, fit, settings=settings, root=solar_cells_folder())
     title("Export, checked on the held-out pictures from their PNG files")
     report = export(model, folder, calibration=data, evaluation=data.split("test"))

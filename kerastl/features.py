@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from kerastl.batches import iter_batches
-from kerastl.engines import forward
+from kerastl.engines import choose_engine, forward
 from kerastl.errors import InputError
 from kerastl.files import write_json
 from kerastl.manifest import Manifest
@@ -44,6 +44,7 @@ def extract_features(
     prefix: keras.Model,
     images: Any,
     *,
+    engine: str = "auto",
     tasks: tuple[Task, ...] = (),
     views: int = 1,
     augment: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -61,6 +62,8 @@ def extract_features(
     Args:
         prefix: The model in front of a cut; it runs in inference mode.
         images: A Manifest, arrays `(images, labels)` or a batched dataset.
+        engine: "keras", "openvino", or "auto": the fastest that is installed and
+            agrees with Keras on the first batch, where there are enough pictures.
         tasks: The tasks whose labels go along.
         views: Copies of each picture, each with `augment` applied.
         augment: Takes and returns uint8 images `[batch, h, w, 3]`. Required
@@ -81,16 +84,18 @@ def extract_features(
     if views < 1 or (views > 1 and augment is None):
         raise InputError(f"Expected views=1, or augment= with views > 1. Received: views={views}.")
     image_size = tuple(prefix.input_shape[1:3])
-    store = _store(cache, prefix, images, image_size, (views, augment is not None, seed, dtype))
+    options = (engine, views, augment is not None, seed, dtype)
+    store = _store(cache, prefix, images, image_size, options)
     if store and store.with_suffix(".json").is_file():
         return _stored(store, images)
     count = length(images) or 0
     batches = iter_batches(images, tasks, image_size, batch_size)
     shape = (count, views, *prefix.output_shape[1:])
     writer = _Writer(shape, dtype, store)
-    run = forward(prefix)
+    run = None
     for batch in batches:
         copies = [batch.images if augment is None else augment(batch.images) for _ in range(views)]
+        run = run or choose_engine(prefix, engine, copies[0], count * views).run
         writer.add(np.stack([run(copy) for copy in copies], axis=1), batch)
         if progress:
             progress(writer.done, count)

@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,7 @@ class Options:
     augment: Augment | None = None
     views: int = 1
     cache: bool | str | Path = "auto"
+    engine: str = "auto"
     show: bool = False
 
 
@@ -172,7 +173,9 @@ class Source:
                 found = self._extract(model, part)
             else:
                 base = self._at(model, part, self.base)
-                found = deepen(base, between(model, self.base.layer, cut.layer))
+                # Heads need one view: their phase only brings them near the tail's.
+                one = replace(base, values=base.values[:, :1])
+                found = deepen(one, between(model, self.base.layer, cut.layer))
             self._features[part, cut.layer] = found
         return self._features[part, cut.layer]
 
@@ -186,6 +189,7 @@ class Source:
             return extract_features(
                 prefix,
                 data,
+                engine=options.engine,
                 tasks=self.spec.tasks,
                 views=views,
                 augment=augmenter(options.augment, options.seed) if training else None,

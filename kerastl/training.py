@@ -73,6 +73,7 @@ def fit(
     augment: Augment | None = None,
     views: int = 1,
     cache: bool | str | Path = "auto",
+    engine: str = "auto",
     resume: str | Path | None = None,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -104,10 +105,12 @@ def fit(
             with its best weights; by default a quarter of its epochs, at least 3.
         augment: Keras layers that change training images at random.
         views: Augmented copies of each picture that are stored, of which an
-            epoch draws one.
+            epoch draws one; the heads' own phase uses the first.
         cache: "auto" stores features wherever that gives the same as not to;
             False never; True demands it; a folder keeps a manifest's features
             there for the next call.
+        engine: What runs the frozen prefix: "keras", "openvino", or "auto", the
+            fastest that is installed and agrees with Keras on these pictures.
         resume: A folder for the state after every epoch. Called again with the
             same arguments, fit goes on from there.
         seed: Seed of the order of examples and of views. A run with the same
@@ -135,7 +138,7 @@ def fit(
     )
     if resume is not None and cache == "auto":
         cache = Path(resume) / "features" if augment is None or views > 1 else cache
-    options = Options(batch_size, seed, augment, views, cache, show=bool(verbose))
+    options = Options(batch_size, seed, augment, views, cache, engine, show=bool(verbose))
     source = Source(model, train, validation_data, options)
     settings = {"model": _model_digest(model), "data": source.digest, "views": views}
     settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}

@@ -67,7 +67,8 @@ def test_an_unknown_name_suggests_the_nearest():
     ("size", "words"),
     [
         (24, "Xception cannot take pictures of 24 x 24: Input size must be at least 71x71"),
-        (0, "number of pixels or .height, width., at most 4096. Received: image_size=0"),
+        (0, "each at least 1. Received: image_size=0"),
+        (5000, "at most 4096 pixels"),
         ((64, 64, 3), "Received: image_size=.64, 64, 3."),
     ],
 )
