@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.batches import iter_batches
+from kerastl.batches import Batch, iter_batches, ordered_map
 from kerastl.engines import choose_engine, forward
 from kerastl.errors import InputError
 from kerastl.files import write_json
@@ -89,12 +89,16 @@ def extract_features(
     if store and store.with_suffix(".json").is_file():
         return _stored(store, images)
     count = length(images) or 0
-    batches = iter_batches(images, tasks, image_size, batch_size)
     shape = (count, views, *prefix.output_shape[1:])
     writer = _Writer(shape, dtype, store)
+
+    def copy(batch: Batch) -> tuple[Batch, list[Any]]:
+        return batch, [augment(batch.images) if augment else batch.images for _ in range(views)]
+
     run = None
-    for batch in batches:
-        copies = [batch.images if augment is None else augment(batch.images) for _ in range(views)]
+    batches = iter_batches(images, tasks, image_size, batch_size)
+    # One thread draws the next batch's copies, in order, while this one's run.
+    for batch, copies in ordered_map(copy, batches, threads=1, ahead=2):
         run = run or choose_engine(prefix, engine, copies[0], count * views).run
         writer.add(np.stack([run(copy) for copy in copies], axis=1), batch)
         if progress:
@@ -138,7 +142,7 @@ class _Writer:
             self.unfinished.parent.mkdir(parents=True, exist_ok=True)
             self.values = np.lib.format.open_memmap(self.unfinished, "w+", dtype, shape)
 
-    def add(self, values: np.ndarray, batch: Any) -> None:
+    def add(self, values: np.ndarray, batch: Batch) -> None:
         """Append a batch's features, its rows and its labels."""
         if self.done + len(values) > len(self.values):
             # A dataset need not know its length beforehand; a manifest does.

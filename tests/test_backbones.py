@@ -139,7 +139,7 @@ def test_every_backbone_builds_and_is_cut(name, tmp_path):
                          weights=None)  # fmt: skip
     assert not any(is_nested(n.operation) for n in nodes(model))
     inner = [c for c in cut_points(model) if 0 < c.index < len(nodes(model)) - 5]
-    assert inner
+    assert inner, "no interior cut"
     cut = inner[len(inner) // 2]
     height, width = model.input_shape[1:3]
     x = np.random.default_rng(0).integers(0, 255, (1, height, width, 3), dtype=np.uint8)
