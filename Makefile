@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test check check-slow bench clean
+.PHONY: setup demo test slow check bench clean
 
 setup: $(VENV)/ready
 
@@ -21,12 +21,13 @@ demo: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not figures"
 
-check: test check-slow
-
-check-slow: setup
+slow: setup
 	$(BIN)/python -m pytest -m slow
+
+check: test slow
+	$(BIN)/python -m pytest -m figures
 
 bench: setup
 	$(BIN)/python benchmarks/frozen.py

@@ -66,7 +66,7 @@ def test_the_demo_writes_all_it_promises(few_cells, tmp_path, capsys):
     assert {"data", "training", "scores", "export"} <= set(report)
 
 
-@pytest.mark.slow
+@pytest.mark.figures
 def test_the_demo_reaches_its_figures(tmp_path):
     """Accuracy from the PNG files through the LiteRT interpreter, counted here anew."""
     demo.run(tmp_path / "run")
