@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from kerastl import __version__
+from kerastl.cuts import split
+from kerastl.engines import forward
 from kerastl.errors import InputError
-from kerastl.evaluation import Predictions, predict_scores
+from kerastl.evaluation import Predictions
+from kerastl.features import extract_features
 from kerastl.files import replacing
 from kerastl.manifest import Manifest
 from kerastl.plots import plot_scores
@@ -24,7 +26,7 @@ from kerastl.reports import update_report
 from kerastl.saving import save_model
 from kerastl.scores import Scores, score
 from kerastl.spec import spec_of
-from kerastl.tasks import Task
+from kerastl.tasks import Task, by_task, class_scores
 
 ROOT = Path("saved_models")
 MODEL = "model.keras"
@@ -81,20 +83,24 @@ def run_folder(data: str, out: str | Path | None, *, resume: bool) -> Path:
 def score_run(model: keras.Model, manifest: Manifest) -> tuple[Scores, Predictions]:
     """Scores on the held-out pictures, and predictions for every picture, in one pass.
 
+    The pass is that of the features in front of the heads, on the fastest engine
+    that agrees with Keras; the heads then take no time.
+
     Args:
         model: A kerastl model.
         manifest: All pictures. Those of the test part are scored; without one
-            those of val, and the notes say so; without either all of them.
+            those of val; without either all of them.
     """
-    # Without splits nothing is held out, so all of it is predicted.
-    every = replace(manifest, frame=manifest.frame.drop(columns="split", errors="ignore"))
-    found = predict_scores(model, every)
+    prefix, heads = split(model, spec_of(model).features)
+    found = extract_features(prefix, manifest, tasks=manifest.tasks)
+    logits = by_task(manifest.tasks, forward(heads)(found.values[:, 0]))
+    predicted = {t.name: class_scores(t, logits[t.name]) for t in manifest.tasks}
     name = next((s for s in ("test", "val") if manifest.has(s)), None)
     splits = manifest.frame["split"].to_numpy() if name else None
     chosen = slice(None) if name is None else splits[found.rows] == name
     labels = {task: values[chosen] for task, values in found.labels.items()}
-    scores = score(manifest.tasks, labels, {t: v[chosen] for t, v in found.scores.items()})
-    return scores, found
+    scores = score(manifest.tasks, labels, {t: v[chosen] for t, v in predicted.items()})
+    return scores, Predictions(predicted, found.labels, found.rows, dict(manifest.skipped))
 
 
 def predictions_frame(manifest: Manifest, found: Predictions, root: Path | None) -> pd.DataFrame:

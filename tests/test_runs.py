@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kerastl.errors import InputError
+from kerastl.evaluation import evaluate, predict_scores
 from kerastl.models import classifier
 from kerastl.readers import read_folder
 from kerastl.reports import update_report
@@ -57,6 +58,16 @@ def test_pictures_that_cannot_be_read_have_no_scores(trained, tmp_path):
     table = predictions_frame(other, found, None)
     assert np.flatnonzero(table["label.down"].isna()).tolist() == [3]
     assert other.skipped[str(broken)] == "empty file"
+
+
+def test_scores_and_predictions_are_those_of_evaluate(trained):
+    model, manifest, _ = trained
+    scores, found = score_run(model, manifest)
+    straight = evaluate(model, manifest)
+    pd.testing.assert_frame_equal(scores.frame, straight.frame, atol=1e-4)
+    expected = predict_scores(model, manifest).scores["label"]
+    test = (manifest.frame["split"] == "test").to_numpy()
+    np.testing.assert_allclose(found.scores["label"][test], expected, atol=1e-5)
 
 
 def test_folders_are_numbered(tmp_path, monkeypatch):
