@@ -103,7 +103,7 @@ def test_train_shows_the_plan_the_scores_and_what_to_type_next(run):
 def test_a_killed_run_goes_on_where_it_was(run, odd_folder, tmp_path):
     """kill -9 after the first epochs; the same command with --resume finishes the run."""
     args = ["train", odd_folder, "--backbone", odd_folder.parent / "own.keras",
-            "--trainable", "stage1", "--epochs", "400", "--out", tmp_path / "run"]  # fmt: skip
+            "--trainable", "stage1", "--epochs", "30", "--out", tmp_path / "run"]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     state = tmp_path / "run" / ".fit" / "fit-state.npz"
     command = [sys.executable, "-c", SCRIPT, *map(str, args)]
