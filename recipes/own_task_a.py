@@ -8,7 +8,15 @@ head; and from A's features with the last stage trained too.
 Every way is scored on the same held-out pictures of 5 to 9, over several draws of
 the few. A difference whose interval holds 0 is no difference.
 
-    python own_task_a.py --shots 5 --seeds 10
+    python own_task_a.py --shots 5 --seeds 5
+
+Measured so (5 pictures of each class, 448 held out, mean over 5 draws):
+
+    scratch                0.642 [0.592, 0.698]
+    transfer, head         0.415 [0.389, 0.441]
+    transfer, last stage   0.751 [0.710, 0.788]
+
+A's features alone are too much A's; from them on, the last stage learns B best.
 """
 
 import argparse
