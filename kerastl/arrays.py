@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.errors import InputError
-from kerastl.tasks import UNKNOWN, Task
+from kerastl.errors import InputError, shorten
+from kerastl.tasks import UNCERTAIN, UNKNOWN, Task
 
 
 def label_array(task: Task, values: Any, rows: int) -> np.ndarray:
@@ -15,12 +15,12 @@ def label_array(task: Task, values: Any, rows: int) -> np.ndarray:
 
     Args:
         task: The task they belong to.
-        values: Codes, `[rows]` or `[rows, labels]`; -1 or NaN is unknown.
+        values: Codes, `[rows]` or `[rows, labels]`; -1, -2 and NaN are unknown.
         rows: How many there must be.
 
     Returns:
         int32 `[rows]` for multiclass, float32 `[rows, 1]` for binary, and
-        float32 `[rows, labels]` for multilabel.
+        float32 `[rows, labels]` for multilabel; each unknown label is -1.
 
     Raises:
         InputError: For another shape, or a code that the task does not have.
@@ -34,16 +34,24 @@ def label_array(task: Task, values: Any, rows: int) -> np.ndarray:
     expected = f"[{rows}, {units}]" if task.kind == "multilabel" else f"[{rows}]"
     if given.dtype.kind not in "biuf" or given.size != rows * units or len(given) != rows:
         got = f"{given.dtype} {list(given.shape)}"
-        raise InputError(f"Expected labels of {task.name} as {expected} numbers. Received: {got}.")
+        form = f"Expected labels of {task.name} ({_named(task)}) as {expected} numbers."
+        raise InputError(f"{form} Received: {got}.")
     codes = np.nan_to_num(given.astype("float64"), nan=UNKNOWN).reshape(rows, units)
     top = len(task.classes) - 1 if task.kind == "multiclass" else 1
+    codes[codes == UNCERTAIN] = UNKNOWN
     bad = (codes != UNKNOWN) & ((codes < 0) | (codes > top))
     if task.kind == "multiclass":
         bad |= codes != np.floor(codes)
     if bad.any():
-        odd = f"Received: {codes[bad][0]:g}, {bad.sum()} such."
+        row, column = np.argwhere(bad)[0]
+        where = f"{task.classes[column]}, row {row}" if task.kind == "multilabel" else f"row {row}"
+        odd = f"Received: {codes[row, column]:g} ({where}), {bad.sum()} such."
         raise InputError(f"Expected labels of {task.name} from 0 to {top}, or -1. {odd}")
     return codes[:, 0].astype("int32") if task.kind == "multiclass" else codes.astype("float32")
+
+
+def _named(task: Task) -> str:
+    return ", ".join(shorten(task.classes, most=10))
 
 
 def image_array(images: Any, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from kerastl.contents import same_content
-from kerastl.errors import shorten
-from kerastl.manifest import SPLITS, Manifest, class_counts
+from kerastl.manifest import SPLITS, Manifest
 from kerastl.splits import FRACTIONS, check_fractions, split_frame
 from kerastl.tasks import Task
-
-FEW = 10
-"""A class with fewer pictures than this is worth a note."""
 
 EXAMPLES = 3
 
@@ -28,6 +24,7 @@ def assemble(
     names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
     skipped: dict[str, str] | None = None,
+    uncertain: Mapping[str, float] | None = None,
 ) -> Manifest:
     """Split what is not split yet, look for leakage, and make the manifest.
 
@@ -43,6 +40,7 @@ def assemble(
             that it is the same wherever the folder lies.
         notes: Findings so far.
         skipped: Files left out so far, with their causes.
+        uncertain: What uncertain labels stand for in training, by column.
 
     Returns:
         The manifest, split.
@@ -60,8 +58,8 @@ def assemble(
         split = split_frame(frame, tasks, fractions, seed, names=names, same=same)
         frame = frame.assign(split=split)
     found += _contradictions(frame, tasks, names, same)
-    found += _thin_classes(frame, tasks)
-    return Manifest(frame, tuple(tasks), {} if skipped is None else skipped, tuple(found))
+    skipped = {} if skipped is None else skipped
+    return Manifest(frame, tuple(tasks), skipped, tuple(found), uncertain or {})
 
 
 def _val_from_train(
@@ -114,18 +112,3 @@ def _examples(each: Sequence[str]) -> str:
     rest = len(each) - EXAMPLES
     shown = "; ".join(each[:EXAMPLES])
     return f"{shown}; and {rest} more" if rest > 0 else shown
-
-
-def _thin_classes(frame: pd.DataFrame, tasks: Sequence[Task]) -> Iterator[str]:
-    parts = {s: Manifest(part, tuple(tasks)) for s, part in frame.groupby("split")}
-    counts = {s: part.labels() for s, part in parts.items()}
-    for task in tasks:
-        by_split = {s: class_counts(task, labels[task.name]) for s, labels in counts.items()}
-        for split in SPLITS[1:]:
-            gone = [name for name, n in by_split.get(split, {}).items() if not n]
-            if gone:
-                yield f"{task.name}: absent from {split}: {', '.join(shorten(gone))}"
-        totals = {name: sum(c[name] for c in by_split.values()) for name in task.classes}
-        few = [f"{name} ({n})" for name, n in totals.items() if n < FEW]
-        if few:
-            yield f"{task.name}: fewer than {FEW} pictures: {', '.join(shorten(few))}"

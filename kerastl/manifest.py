@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,10 +11,14 @@ import pandas as pd
 
 from kerastl.errors import InputError, nearest, shorten
 from kerastl.files import replacing
-from kerastl.tasks import UNKNOWN, Task, as_tasks, known
+from kerastl.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks
+from kerastl.uncertain import Policy, column_faults, policy_values, standing
 
 SPLITS = ("train", "val", "test")
 RESERVED = ("image", "split", "group")
+
+NAMED = 10
+"""As many classes of a task does the summary name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +29,15 @@ class Manifest:
         frame: One row a picture. Columns: `image` (path, absolute or relative to
             the working folder), optionally `split` ("train", "val" or "test") and
             `group`, and the columns of each task with its codes: the class number
-            for a multiclass task, 0 to 1 for a binary or multilabel one, and -1
-            wherever the label is unknown.
+            for a multiclass task, 0 to 1 for a binary or multilabel one; -1 where
+            nobody gave a label, -2 where the annotator was unsure.
         tasks: The tasks that the codes belong to.
         skipped: Path and cause of each picture that could not be used. A manifest
             shares it with its parts, and reading the pictures adds to it.
         notes: Findings that stop nothing, such as leakage between splits.
+        uncertain: Column name to the number in [0, 1] that an uncertain label of
+            that column stands for in training; a column that is not there has its
+            uncertain labels ignored. See `with_uncertain`.
 
     Raises:
         InputError: For a column that is missing, or codes that the task does not have.
@@ -39,18 +46,20 @@ class Manifest:
         >>> task = Task("label", ["cat", "dog"])
         >>> frame = pd.DataFrame({"image": ["a.png", "b.png"], "label": [1, -1]})
         >>> Manifest(frame, (task,)).decoded()["label"].tolist()
-        ['dog', '?']
+        ['dog', '']
     """
 
     frame: pd.DataFrame
     tasks: tuple[Task, ...]
     skipped: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    uncertain: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         object.__setattr__(self, "tasks", as_tasks(self.tasks))
         object.__setattr__(self, "notes", tuple(self.notes))
-        faults = list(_faults(self.frame, self.tasks))
+        object.__setattr__(self, "uncertain", dict(self.uncertain))
+        faults = [*_faults(self.frame, self.tasks), *column_faults(self.tasks, self.uncertain)]
         if faults:
             raise InputError("The frame is not a manifest's.", faults)
         object.__setattr__(self, "frame", _coded(self.frame, self.tasks))
@@ -94,21 +103,54 @@ class Manifest:
         return replace(self, frame=self.frame.iloc[rows])
 
     def labels(self) -> dict[str, np.ndarray]:
-        """The codes as arrays by task name.
+        """The codes as arrays by task name, as training sees them.
+
+        An uncertain label has its column's value of `uncertain` in the rows of the
+        train split, or in every row where the frame has no split; all other labels
+        that are not known are -1.
 
         Returns:
             int32 `[n]` for a multiclass task, float32 `[n, 1]` for a binary one
             and float32 `[n, labels]` for a multilabel one; -1 is unknown.
 
         Example:
-            >>> frame = pd.DataFrame({"image": ["a", "b"], "t": [0.25, -1]})
-            >>> Manifest(frame, Task("t", ["no", "yes"], kind="binary")).labels()["t"].tolist()
-            [[0.25], [-1.0]]
+            >>> frame = pd.DataFrame({"image": ["a", "b", "c"], "t": [0.25, -1, -2]})
+            >>> m = Manifest(frame, Task("t", ["no", "yes"], kind="binary"))
+            >>> m.labels()["t"].tolist()
+            [[0.25], [-1.0], [-1.0]]
+            >>> m.with_uncertain("positive").labels()["t"].tolist()
+            [[0.25], [-1.0], [1.0]]
         """
-        return {t.name: _array(self.frame, t) for t in self.tasks}
+        train = np.ones(len(self), dtype=bool)
+        if "split" in self.frame:
+            train = self.frame["split"].to_numpy() == SPLITS[0]
+        return {t.name: _array(self, t, train) for t in self.tasks}
+
+    def with_uncertain(self, policy: Policy) -> Manifest:
+        """The same pictures, with uncertain labels standing for something in training.
+
+        Args:
+            policy: "ignore", "positive", "negative" or a number in [0, 1]; or a
+                mapping to one of these from the name of a task, a label or a column
+                ("task.label"), the closer name first. What is not named is ignored.
+
+        Raises:
+            InputError: Naming every fault of the policy.
+
+        Example:
+            >>> frame = pd.DataFrame({"image": ["a"], "t": [-2]})
+            >>> m = Manifest(frame, Task("t", ["no", "yes"], kind="binary"))
+            >>> m.with_uncertain({"t": 0.5}).uncertain
+            {'t': 0.5}
+        """
+        return replace(self, uncertain=policy_values(self.tasks, policy))
+
+    def certain(self) -> Manifest:
+        """The same with every uncertain label unknown: what each score is made on."""
+        return replace(self, uncertain={})
 
     def decoded(self) -> pd.DataFrame:
-        """The frame in the user's words: class names, "?" for unknown.
+        """The frame in the user's words: "" where nobody gave a label, "?" for uncertain.
 
         A binary task has its class names where the label is 0 or 1 and the number
         where it is between; a multilabel task has numbers.
@@ -117,12 +159,16 @@ class Manifest:
         return self.frame.assign(**words)
 
     def summary(self) -> str:
-        """The pictures of each split, each task's classes, the notes and what was skipped."""
+        """The pictures of each split, the tasks, the notes and what was skipped.
+
+        The labels themselves are counted by `label_report`.
+        """
         return "\n".join(_summary(self))
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the manifest in the user's words; `read_csv(path, tasks=tasks)` reads it back.
 
+        Uncertain labels are written as "?"; what they stand for is not written.
         Paths of pictures below the file's folder are written relative to it,
         other paths absolute. The file appears whole or not at all.
         """
@@ -164,13 +210,13 @@ def _code_faults(frame: pd.DataFrame, task: Task) -> Iterator[str]:
         if column not in frame:
             continue
         codes = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype="float64")
-        good = (codes == UNKNOWN) | ((codes >= 0) & (codes <= top))
+        good = np.isin(codes, (UNKNOWN, UNCERTAIN)) | ((codes >= 0) & (codes <= top))
         if task.kind == "multiclass":
             good &= codes == np.floor(codes)
         if not good.all():
             row = int(np.flatnonzero(~good)[0])
             value = frame[column].iloc[row]
-            yield f"column {column!r}, row {row}: expected {what} or -1, received {value}"
+            yield f"column {column!r}, row {row}: expected {what}, -1 or -2, received {value}"
 
 
 def _coded(frame: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
@@ -179,15 +225,18 @@ def _coded(frame: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
     return frame.assign(**text).astype(kinds).reset_index(drop=True)
 
 
-def _array(frame: pd.DataFrame, task: Task) -> np.ndarray:
-    if task.kind == "multiclass":
-        return frame[task.name].to_numpy(dtype="int32")
-    return frame[list(task.columns)].to_numpy(dtype="float32")
+def _array(manifest: Manifest, task: Task, train: np.ndarray) -> np.ndarray:
+    codes = manifest.frame[list(task.columns)].to_numpy(dtype="float64", copy=True)
+    for i, column in enumerate(task.columns):
+        codes[train, i] = standing(column, codes[train, i], manifest.uncertain)
+    codes = np.maximum(codes, UNKNOWN)
+    return codes[:, 0].astype("int32") if task.kind == "multiclass" else codes.astype("float32")
 
 
 def _words(codes: pd.Series, task: Task) -> list[str]:
     names = task.classes if task.kind != "multilabel" else ("0", "1")
-    whole = {float(i): name for i, name in enumerate(names)} | {float(UNKNOWN): "?"}
+    whole = {float(UNKNOWN): "", float(UNCERTAIN): "?"}
+    whole |= {float(i): name for i, name in enumerate(names)}
     return [whole.get(code, repr(code)) for code in map(float, codes)]
 
 
@@ -197,43 +246,13 @@ def _written(path: str, folder: str) -> str:
     return os.path.relpath(full, folder) if below else full
 
 
-def class_counts(task: Task, labels: np.ndarray) -> dict[str, int]:
-    """How many pictures each class has, a soft label counting from 0.5 on.
-
-    Example:
-        >>> class_counts(Task("t", ["x", "y"]), np.array([0, 0, 1, -1]))
-        {'x': 2, 'y': 1}
-    """
-    if task.kind == "multiclass":
-        counts = np.bincount(labels[known(labels)], minlength=len(task.classes))
-    else:
-        counts = (labels >= 0.5).sum(axis=0)
-        if task.kind == "binary":
-            counts = [(known(labels) & (labels < 0.5)).sum(), counts[0]]
-    return {name: int(n) for name, n in zip(task.classes, counts, strict=True)}
-
-
 def _summary(manifest: Manifest) -> Iterator[str]:
-    parts = {s: manifest.split(s) for s in manifest.splits} or {"all": manifest}
-    each = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
-    yield f"{len(manifest)} pictures: {each}"
+    each = [f"{s} {(manifest.frame['split'] == s).sum()}" for s in manifest.splits]
+    yield f"{len(manifest)} pictures" + (f": {', '.join(each)}" if each else "")
     for task in manifest.tasks:
-        yield f"{task.name} ({task.kind})"
-        yield from (f"  {line}" for line in _count_table(task, parts))
+        yield f"{task.name} ({task.kind}): {', '.join(shorten(task.classes, most=NAMED))}"
     yield from (f"note: {note}" for note in manifest.notes)
     bad = dict(manifest.skipped)  # a copy: threads that read pictures may add to it
     if bad:
         yield f"skipped: {len(bad)}"
         yield from (f"  {line}" for line in shorten([f"{p}: {c}" for p, c in bad.items()]))
-
-
-def _count_table(task: Task, parts: dict[str, Manifest]) -> Iterable[str]:
-    columns = {}
-    for name, part in parts.items():
-        labels = part.labels()[task.name]
-        unknown = int((~known(labels)).sum())
-        columns[name] = class_counts(task, labels) | {"unknown": unknown}
-    table = pd.DataFrame(columns)
-    if not table.loc["unknown"].any():
-        table = table.drop(index="unknown")
-    return table.to_string().splitlines()

@@ -10,16 +10,19 @@ from collections.abc import Collection, Iterable, Sequence
 import pandas as pd
 
 from kerastl.assembly import assemble
+from kerastl.cells import Words
 from kerastl.errors import InputError, nearest
 from kerastl.folders import read_folder
 from kerastl.manifest import Manifest
 from kerastl.splits import FRACTIONS, check_fractions
-from kerastl.tables import Columns, Table, check_table
+from kerastl.tables import Checked, Columns, Table, check_table
 from kerastl.tasks import Task
+from kerastl.uncertain import Policy
 
 __all__ = ["read_csv", "read_folder", "read_frame"]
 
-UNKNOWN_WORDS = ("?", "")
+UNSURE = ("?",)
+"""The words by which an annotator says to be unsure, unless others are given."""
 
 
 def read_csv(
@@ -30,7 +33,10 @@ def read_csv(
     split: str = "split",
     group: str = "group",
     images: str | os.PathLike | None = None,
-    unknown: Collection[str] = UNKNOWN_WORDS,
+    unknown: str | Collection[str] = (),
+    unsure: str | Collection[str] = UNSURE,
+    uncertain: Policy = "ignore",
+    tags: str = ";",
     sep: str = ",",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
@@ -38,28 +44,40 @@ def read_csv(
     """Read a table of pictures and labels from a CSV file in UTF-8.
 
     Every cell is text: "NA" and "None" are words like others, and "007" keeps its
-    zeros. Blank, "?", -1 and NaN are unknown labels.
+    zeros. Two kinds of unknown label are kept apart: blank, -1 and NaN are labels
+    that nobody gave; "?" is one that the annotator was unsure of.
+
+    The cells of a binary task are its class words, or yes, no, true, false or numbers
+    from 0 to 1. A multilabel task has a column for each label, `<label>` or
+    `<task>.<label>`, of yes, no, true, false or numbers from 0 to 1; or one column of
+    its own name with the tags of each picture. "cat;dog?" is a cat, perhaps a dog and
+    no other label; "none" is none of them.
 
     Args:
         path: The file. Its first line names the columns.
         image: The column of picture paths.
-        tasks: Tasks, or names of columns, whose distinct words are then the classes
-            (in numeric order where all are numbers). None takes each column that is
-            not one of the others. A binary task's cells are its class words, or
-            numbers from 0 to 1; a multilabel task has a column for each label,
-            `<label>` or `<task>.<label>`, of 0, 1, yes, no, true, false or numbers
-            between.
+        tasks: Tasks, or names of columns. A column's distinct words are the classes
+            of a multiclass task (in numeric order where all are numbers); one of yes
+            and no is a binary task; one with tags a multilabel task. None takes each
+            column that is not one of the others, and makes the columns of yes and no,
+            where there are several, the labels of one multilabel task, `labels`.
         split: The column of train, val and test, if there is one.
         group: The column of groups that no split may divide, if there is one.
         images: The folder that relative paths start from; the file's own by default.
-        unknown: Words that say the label is unknown.
+        unknown: Further words that say that nobody gave a label.
+        unsure: The words that say that the annotator was unsure. These two go
+            before the meaning that a word has otherwise: `unsure=("-1", "-1.0")`.
+        uncertain: What uncertain labels stand for in training: "ignore", "positive",
+            "negative" or a number from 0 to 1, or a mapping to these by task, label
+            or column; see `Manifest.with_uncertain`.
+        tags: What stands between the tags of a cell.
         sep: What stands between two cells.
         fractions: The shares of train, val and test. A table that gives splits but
             no val has val taken from train, `val / (train + val)` of it.
         seed: Seed of the division.
 
     Returns:
-        The manifest, split.
+        The manifest, split. Its notes say what was made of the columns.
 
     Raises:
         InputError: One error with every fault and its line; the first line is 1.
@@ -69,7 +87,7 @@ def read_csv(
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> for name in "abcd":
         ...     n = (folder / f"{name}.png").write_bytes(name.encode())
-        >>> lines = ["image,label", "a.png,cat", "b.png,dog", "c.png,cat", "d.png,?"]
+        >>> lines = ["image,label", "a.png,cat", "b.png,dog", "c.png,cat", "d.png,"]
         >>> n = (folder / "labels.csv").write_text("\\n".join(lines))
         >>> m = read_csv(folder / "labels.csv")
         >>> m.tasks[0].classes, m.frame["label"].tolist()
@@ -78,7 +96,9 @@ def read_csv(
     check_fractions(fractions)
     folder = os.path.dirname(os.fspath(path)) if images is None else os.fspath(images)
     table = _csv_table(os.fspath(path), sep, folder)
-    return _manifest(table, Columns(image, split, group), tasks, unknown, fractions, seed)
+    words = Words.given(unknown, unsure, tags)
+    found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
+    return _manifest(found, fractions, seed)
 
 
 def read_frame(
@@ -89,7 +109,10 @@ def read_frame(
     split: str = "split",
     group: str = "group",
     images: str | os.PathLike = "",
-    unknown: Collection[str] = UNKNOWN_WORDS,
+    unknown: str | Collection[str] = (),
+    unsure: str | Collection[str] = UNSURE,
+    uncertain: Policy = "ignore",
+    tags: str = ";",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Manifest:
@@ -118,18 +141,12 @@ def read_frame(
     if frame.empty:
         raise InputError("The frame has no rows.")
     table = Table("The frame", text, places, os.fspath(images), faults)
-    return _manifest(table, Columns(image, split, group), tasks, unknown, fractions, seed)
+    words = Words.given(unknown, unsure, tags)
+    found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
+    return _manifest(found, fractions, seed)
 
 
-def _manifest(
-    table: Table,
-    columns: Columns,
-    tasks: Task | str | Iterable[Task | str] | None,
-    unknown: Collection[str],
-    fractions: Sequence[float],
-    seed: int,
-) -> Manifest:
-    found = check_table(table, columns, tasks, [unknown] if isinstance(unknown, str) else unknown)
+def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest:
     return assemble(
         found.frame,
         found.tasks,
@@ -137,6 +154,7 @@ def _manifest(
         seed=seed,
         names=found.names,
         notes=found.notes,
+        uncertain=found.uncertain,
     )
 
 

@@ -12,6 +12,7 @@ from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.readers import read_frame
 from kerastl.tasks import Task
+from kerastl.uncertain import Policy
 
 PACKAGE = "elpv_dataset"
 LICENCE = "pictures CC BY-NC-SA 4.0 (not for commercial use), code Apache-2.0"
@@ -29,6 +30,7 @@ TYPE = Task("type", ["mono", "poly"])
 def read_solar_cells(
     *,
     doubtful: str = "hard",
+    uncertain: Policy = "ignore",
     fractions: Sequence[float] = (0.6375, 0.1125, 0.25),
     seed: int = 0,
 ) -> Manifest:
@@ -39,7 +41,8 @@ def read_solar_cells(
 
     Args:
         doubtful: What those in doubt are labelled: "hard", defective above 1/2;
-            "soft", the probability itself; "unknown", "?".
+            "soft", the probability itself; "unknown", "?", an uncertain label.
+        uncertain: What uncertain labels stand for in training; see `read_csv`.
         fractions: Shares of train, val and test. By default a quarter is held
             out, as in the published results, and 15 % of the rest validates.
         seed: Seed of the stratified division.
@@ -62,7 +65,14 @@ def read_solar_cells(
     names = ["image", "probability", "type"]
     table = pd.read_csv(folder / "labels.csv", sep=r"\s+", header=None, names=names)
     frame = table[["image", "type"]].assign(defect=table["probability"].map(ways[doubtful]))
-    return read_frame(frame, tasks=[DEFECT, TYPE], images=folder, fractions=fractions, seed=seed)
+    return read_frame(
+        frame,
+        tasks=[DEFECT, TYPE],
+        images=folder,
+        uncertain=uncertain,
+        fractions=fractions,
+        seed=seed,
+    )
 
 
 def solar_cells_folder() -> Path:

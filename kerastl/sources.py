@@ -24,7 +24,7 @@ from kerastl.manifest import Manifest
 from kerastl.progress import counting
 from kerastl.sampling import Sampler, read_array, read_pictures
 from kerastl.spec import spec_of
-from kerastl.training_data import checked, identity, parts, steps
+from kerastl.training_data import checked, identity, learnable, parts, steps
 
 log = logging.getLogger("kerastl")
 
@@ -74,10 +74,9 @@ class Source:
     def __init__(self, model: keras.Model, train: Any, validation_data: Any, options: Options):
         self.spec = spec_of(model)
         self.options = options
-        self.train, self.validation = (
-            data if data is None else checked(data, self.spec)
-            for data in parts(train, validation_data)
-        )
+        train, validation = parts(train, validation_data)
+        self.train = learnable(checked(train, self.spec))
+        self.validation = None if validation is None else checked(validation, self.spec)
         self.cached = _use_features(options)
         self.base = self._first_base(model) if self.cached else None
         self.folder: Any = None
@@ -194,7 +193,6 @@ class Source:
                 views=views,
                 augment=augmenter(options.augment, options.seed) if training else None,
                 cache=self._folder(feature_bytes(prefix, length(data) or 0, views)),
-                seed=options.seed,
                 progress=progress,
             )
 

@@ -5,8 +5,12 @@ Units are laid in a line: sorted by their rarest label, then by the combination 
 all labels, then by a hash of seed and name. Going along the line, each unit goes to
 the split that lacks most of its share so far. No split is then ever a whole picture
 off its share, on the whole line, and less than two on any stretch of it, so that
-each label and each combination is divided in proportion; a combination too rare to
-be divided counts with its neighbours, which share its rarest label.
+each combination is divided in proportion; one too rare to be divided counts with its
+neighbours, which share its rarest label.
+
+A label that occurs in many combinations lies in many stretches, and with holes nearly
+every row is a combination of its own. So units are then exchanged between splits until
+each label's positives, and its known labels, have their share.
 """
 
 from __future__ import annotations
@@ -20,10 +24,14 @@ import numpy as np
 import pandas as pd
 
 from kerastl.errors import InputError
+from kerastl.exchange import exchanged
 from kerastl.manifest import SPLITS
-from kerastl.tasks import Task
+from kerastl.tasks import UNKNOWN, Task
 
 FRACTIONS = (0.7, 0.15, 0.15)
+
+LARGEST = 20_000_000
+"""Entries that the table of the exchange may have; above it the line alone divides."""
 
 Label = tuple[str, int]
 
@@ -34,6 +42,7 @@ class Unit:
 
     rows: tuple[int, ...]
     labels: frozenset[Label]
+    counts: Counter[Label]
     combination: tuple[tuple[Label, ...], ...]
     key: bytes
 
@@ -78,7 +87,7 @@ def split_frame(
     units = _units(frame, tasks, seed, names, same)
     rarity = Counter(label for u in units for label in u.labels)
     units.sort(key=lambda u: (_rarest(u, rarity), u.combination, u.key))
-    places = _spread(units, shares)
+    places = _exchanged(units, _spread(units, shares), shares, rarity)
     _guarantee(units, places, [i for i in range(3) if shares[i] > 0], rarity)
     found = np.empty(len(frame), dtype=object)
     for unit, place in zip(units, places, strict=True):
@@ -113,6 +122,7 @@ def _units(
         Unit(
             rows=tuple(rows),
             labels=frozenset(label for r in rows for label in labels[r] if label[1] >= 0),
+            counts=Counter(label for r in rows for label in labels[r] if label[1] >= 0),
             combination=tuple(sorted(labels[r] for r in rows)),
             key=min(keys[r] for r in rows),
         )
@@ -125,13 +135,10 @@ def _labels(frame: pd.DataFrame, tasks: Sequence[Task]) -> list[tuple[Label, ...
     for task in tasks:
         for name in task.columns:
             codes = frame[name].to_numpy(dtype="float64")
-            columns[name] = codes if task.kind == "multiclass" else _hard(codes)
+            hard = codes if task.kind == "multiclass" else codes >= 0.5
+            columns[name] = np.where(codes < 0, UNKNOWN, hard)
     codes = np.column_stack(list(columns.values())).astype(int).tolist()
     return [tuple(zip(columns, row, strict=True)) for row in codes]
-
-
-def _hard(codes: np.ndarray) -> np.ndarray:
-    return np.where(codes < 0, -1, codes >= 0.5)
 
 
 def _key(seed: int, name: str) -> bytes:
@@ -175,6 +182,38 @@ def _spread(units: Sequence[Unit], shares: np.ndarray) -> list[int]:
         given[place] += len(unit.rows)
         places.append(place)
     return places
+
+
+def _exchanged(
+    units: Sequence[Unit], places: list[int], shares: np.ndarray, rarity: Counter[Label]
+) -> list[int]:
+    """Places with each label's share: its positives count four times its known ones."""
+    counts = [label for label in sorted(rarity) if label[1] > 0]
+    known = sorted({name for name, _ in rarity})
+    if len(units) * (len(counts) + len(known) + 1) > LARGEST:
+        return places
+    order = sorted(range(len(units)), key=lambda i: units[i].key)
+    profiles = np.array([_profile(units[i], counts, known) for i in order], dtype="int32")
+    weights = np.array([4] * len(counts) + [1] * len(known) + [4])
+    targets = np.outer(shares, profiles.sum(axis=0))
+    for i in range(len(counts)):
+        targets[:, i] = _target(targets[:, i], shares)
+    moved = exchanged(profiles, [places[i] for i in order], targets, weights)
+    return [moved[i] for i in np.argsort(order)]
+
+
+def _target(share: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """A label's share of each split, and one at least where there is enough for that."""
+    least = np.where(shares > 0, np.maximum(share, 1), 0)
+    spare = share.sum() - least[1:].sum()
+    return np.array([spare, *least[1:]]) if share.sum() >= 3 else share
+
+
+def _profile(unit: Unit, counts: Sequence[Label], known: Sequence[str]) -> list[int]:
+    of_column = Counter()
+    for (name, _), n in unit.counts.items():
+        of_column[name] += n
+    return [*(unit.counts[c] for c in counts), *(of_column[c] for c in known), len(unit.rows)]
 
 
 def _guarantee(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from kerastl.cells import distinct_words, expected, label_columns, read_label
+from kerastl.cells import Words, expected, label_columns, read_label
 from kerastl.coverage import coverage_faults
 from kerastl.errors import InputError, nearest
+from kerastl.inferred import infer
 from kerastl.manifest import SPLITS, name_faults
-from kerastl.tasks import Task, as_tasks
+from kerastl.tags import in_tags, read_tags
+from kerastl.tasks import UNKNOWN, Task, as_tasks
+from kerastl.uncertain import Policy, policy_values
 
 SPLIT_WORDS = {s: s for s in SPLITS} | {"valid": "val", "validation": "val"}
 
@@ -49,19 +52,24 @@ class Columns:
 
 @dataclass(frozen=True)
 class Checked:
-    """A table without faults: a manifest's frame, the names the user wrote, and notes."""
+    """A table without faults: a manifest's frame, the names the user wrote, and notes.
+
+    `uncertain` is what uncertain labels stand for in training, by column.
+    """
 
     frame: pd.DataFrame
     tasks: tuple[Task, ...]
     names: list[str]
     notes: list[str]
+    uncertain: dict[str, float]
 
 
 def check_table(
     table: Table,
     columns: Columns,
     tasks: Task | str | Iterable[Task | str] | None,
-    unknown: Collection[str],
+    words: Words,
+    uncertain: Policy = "ignore",
 ) -> Checked:
     """Turn a table into a manifest's frame, or raise one error that lists every fault.
 
@@ -70,7 +78,8 @@ def check_table(
         columns: Which columns hold the image, the split and the group.
         tasks: Tasks, or names of columns whose words are the classes; None takes
             every remaining column.
-        unknown: Words that say a label is unknown.
+        words: The words that are no labels.
+        uncertain: What uncertain labels stand for in training.
 
     Returns:
         The frame with codes; rows that repeat another are left out, with a note.
@@ -78,22 +87,22 @@ def check_table(
     Raises:
         InputError: With all faults in the order of the table.
     """
-    unknown = frozenset(word.strip() for word in unknown)
     faults = list(table.faults)
     notes: list[str] = []
     frame = pd.DataFrame(index=range(len(table.text)))
     names = _images(table, columns.image, frame, faults)
     _splits_and_groups(table, columns, frame, faults)
-    wanted = _wanted(table, columns, tasks, unknown, faults, notes)
-    clean = [t for t in wanted if _codes(table, t, unknown, frame, faults)]
+    wanted = _wanted(table, columns, tasks, words, faults, notes)
+    values = _values(wanted, uncertain, faults)
+    clean = [t for t in wanted if _codes(table, t, words, frame, faults)]
     if "image" in frame:
         kept = _repeats(table, frame, names, faults, notes)
-        faults += coverage_faults(frame, clean, table.places)
+        faults += coverage_faults(frame, clean, table.places, values)
     if faults:
         raise _error(table, faults)
     rows = np.flatnonzero(kept)
     frame = frame.iloc[rows].reset_index(drop=True)
-    return Checked(frame, as_tasks(wanted), [names[r] for r in rows], notes)
+    return Checked(frame, as_tasks(wanted), [names[r] for r in rows], notes, values)
 
 
 def _error(table: Table, faults: list[tuple[int, str]]) -> InputError:
@@ -148,22 +157,25 @@ def _wanted(
     table: Table,
     columns: Columns,
     tasks: Task | str | Iterable[Task | str] | None,
-    unknown: Collection[str],
+    words: Words,
     faults: list,
     notes: list,
 ) -> list[Task]:
-    if isinstance(tasks, (Task, str)):
-        tasks = [tasks]
+    tasks = [tasks] if isinstance(tasks, (Task, str)) else tasks
+    together = tasks is None
     if tasks is None:
         taken = (columns.image, columns.split, columns.group)
         tasks = [c for c in table.text.columns if c not in taken]
         if not tasks:
             faults.append((-1, "there is no column of labels beside the image"))
-    found = []
-    for task in tasks:
-        found += [task] if isinstance(task, Task) else _inferred(table, task, unknown, faults)
-        if found and found[-1] is not task and (table.text[task].isin({"-1", "-1.0"})).any():
-            notes.append(f"{task}: -1 was read as unknown")
+    tasks = list(tasks)
+    named = [t for t in tasks if isinstance(t, str)]
+    faults += [(-1, _missing(table, name)) for name in named if name not in table.text]
+    there = [n for n in dict.fromkeys(named) if n in table.text]
+    inferred = infer(table.text[there], words, together)
+    notes += inferred.notes
+    faults += [(-1, fault) for fault in inferred.faults]
+    found = [task for t in tasks for task in ([t] if isinstance(t, Task) else inferred.of(t))]
     faults += [(-1, fault) for fault in name_faults(found)]
     for name, n in Counter(t.name for t in found).items():
         if n > 1:
@@ -171,37 +183,44 @@ def _wanted(
     return found
 
 
-def _inferred(table: Table, column: str, unknown: Collection[str], faults: list) -> Iterator[Task]:
-    if column not in table.text:
-        faults.append((-1, _missing(table, column)))
-        return
-    words = distinct_words(table.text[column], unknown)
-    if len(words) > 1:
-        yield Task(column, tuple(words))
-    elif words:
-        faults.append((-1, f"{column} has only one class, {words[0]!r}; expected two or more"))
-    else:
-        faults.append((-1, f"{column} has no known label"))
+def _values(tasks: list[Task], uncertain: Policy, faults: list) -> dict[str, float]:
+    try:
+        return policy_values(tasks, uncertain)
+    except InputError as error:
+        faults += [(-1, fault) for fault in error.faults]
+        return {}
 
 
-def _codes(
-    table: Table, task: Task, unknown: Collection[str], frame: pd.DataFrame, faults: list
-) -> bool:
+def _codes(table: Table, task: Task, words: Words, frame: pd.DataFrame, faults: list) -> bool:
     """Put a task's codes into the frame; False where a cell or a column is at fault."""
     before = len(faults)
-    columns = label_columns(task, list(table.text.columns))
-    for column, target in zip(columns, task.columns, strict=True):
+    there = list(table.text.columns)
+    if in_tags(task, there):
+        _tag_codes(table, task, words, frame, faults)
+        return len(faults) == before
+    for column, target in zip(label_columns(task, there), task.columns, strict=True):
         if column not in table.text:
             faults.append((-1, _missing(table, column)))
             continue
         cells = table.text[column].tolist()
-        codes = {cell: read_label(task, cell, unknown) for cell in set(cells)}
-        for row, cell in enumerate(cells):
-            if codes[cell] is None:
-                faults.append((row, f"{column} is {cell!r}, {expected(task, cell)}"))
-        known = {cell: -1.0 if code is None else code for cell, code in codes.items()}
-        frame[target] = [known[cell] for cell in cells]
+        codes = {cell: read_label(task, cell, words) for cell in set(cells)}
+        wrong = {c: expected(task, c) for c, code in codes.items() if code is None}
+        faults += _cell_faults(column, cells, wrong)
+        frame[target] = [UNKNOWN if cell in wrong else codes[cell] for cell in cells]
     return len(faults) == before
+
+
+def _tag_codes(table: Table, task: Task, words: Words, frame: pd.DataFrame, faults: list) -> None:
+    cells = table.text[task.name].tolist()
+    codes = {cell: read_tags(task, cell, words) for cell in set(cells)}
+    wrong = {cell: code for cell, code in codes.items() if isinstance(code, str)}
+    faults += _cell_faults(task.name, cells, wrong)
+    for i, target in enumerate(task.columns):
+        frame[target] = [UNKNOWN if cell in wrong else codes[cell][i] for cell in cells]
+
+
+def _cell_faults(column: str, cells: list[str], wrong: Mapping[str, str]) -> list[tuple[int, str]]:
+    return [(r, f"{column} is {c!r}, {wrong[c]}") for r, c in enumerate(cells) if c in wrong]
 
 
 def _repeats(

@@ -11,7 +11,11 @@ import numpy as np
 from kerastl.errors import InputError
 
 UNKNOWN = -1
-"""The label of "?": one rule everywhere, a label is known iff it is >= 0."""
+"""An unknown label: one rule everywhere, a label is known iff it is >= 0."""
+
+UNCERTAIN = -2
+"""In a manifest's frame: unknown because the annotator was unsure ("?"), where
+UNKNOWN is a label that nobody gave. The labels that training sees know UNKNOWN only."""
 
 KINDS = ("multiclass", "multilabel", "binary")
 

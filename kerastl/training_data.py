@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import tensorflow as tf
@@ -10,11 +11,13 @@ from kerastl.arrays import image_array, label_array
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.spec import Spec
-from kerastl.tasks import Task, by_task
+from kerastl.tasks import Task, by_task, known
 
 
 def parts(train: Any, validation_data: Any) -> tuple[Any, Any]:
     """Training and validation data; a whole Manifest brings both.
+
+    What uncertain labels stand for in training counts for nothing in validation.
 
     Example:
         >>> parts("a", "b")
@@ -26,6 +29,8 @@ def parts(train: Any, validation_data: Any) -> tuple[Any, Any]:
         train = train.split("train")
     if isinstance(validation_data, Manifest) and len(validation_data.splits) > 1:
         validation_data = validation_data.split("val")
+    if isinstance(validation_data, Manifest):
+        validation_data = validation_data.certain()
     return train, validation_data
 
 
@@ -48,6 +53,34 @@ def checked(data: Any, spec: Spec) -> Any:
     return images, {t.name: label_array(t, given[t.name], len(images)) for t in spec.tasks}
 
 
+def learnable(data: Any) -> Any:
+    """Checked training data, each task of which has a known label.
+
+    A dataset is passed on as it is: to look into it would read it all.
+
+    Raises:
+        InputError: Naming the tasks that have none.
+
+    Example:
+        >>> import numpy as np
+        >>> learnable((np.zeros((2, 8, 8, 3)), {"a": np.array([0, -1]), "b": np.array([-1, -1])}))
+        Traceback (most recent call last):
+        kerastl.errors.InputError: Nothing could be learnt of 1 task. Leave it out of the model.
+          b: none of its 2 labels for training is known
+    """
+    labels = data.labels() if isinstance(data, Manifest) else {}
+    labels = data[1] if isinstance(data, tuple) else labels
+    faults = [
+        f"{name}: none of its {values.size} labels for training is known"
+        for name, values in labels.items()
+        if not known(values).any()
+    ]
+    if faults:
+        what = "1 task. Leave it" if len(faults) == 1 else f"{len(faults)} tasks. Leave them"
+        raise InputError(f"Nothing could be learnt of {what} out of the model.", faults)
+    return data
+
+
 def _same_tasks(given: tuple[Task, ...], expected: tuple[Task, ...]) -> None:
     if set(given) != set(expected):
         raise InputError(
@@ -57,9 +90,14 @@ def _same_tasks(given: tuple[Task, ...], expected: tuple[Task, ...]) -> None:
 
 
 def identity(data: Any) -> bytes:
-    """What tells these data from others: paths and labels, or the arrays themselves."""
+    """What tells these data from others: paths and labels, or the arrays themselves.
+
+    A Manifest's is text: its frame, and what uncertain labels stand for.
+    """
     if isinstance(data, Manifest):
-        return data.frame.drop(columns="group", errors="ignore").to_csv(index=False).encode()
+        frame = data.frame.drop(columns="group", errors="ignore").to_csv(index=False)
+        policy = json.dumps({c: float(v) for c, v in data.uncertain.items()}, sort_keys=True)
+        return f"{frame}{policy}".encode("utf-8", "surrogateescape")
     if isinstance(data, tuple):
         images, labels = data
         return images.tobytes() + b"".join(labels[name].tobytes() for name in sorted(labels))
@@ -69,6 +107,6 @@ def identity(data: Any) -> bytes:
 def steps(data: Any) -> int:
     """Batches in an epoch."""
     if isinstance(data, tf.data.Dataset):
-        known = int(data.cardinality())
-        return known if known > 0 else sum(1 for _ in data)
+        count = int(data.cardinality())
+        return count if count > 0 else sum(1 for _ in data)
     return len(data)

@@ -30,16 +30,30 @@ def test_multilabel_labels():
     assert label_array(SCENE, [[0, 1], [-1, 0.5]], 2).tolist() == [[0, 1], [-1, 0.5]]
 
 
+@pytest.mark.parametrize("unknown", [-1, -2, np.nan])
+def test_every_unknown_is_the_same(unknown):
+    assert label_array(SCENE, [[0, unknown], [unknown, 1]], 2).tolist() == [[0, -1], [-1, 1]]
+    assert label_array(KIND, [0, unknown], 2).tolist() == [0, -1]
+    assert label_array(DEFECT, [0.5, unknown], 2).tolist() == [[0.5], [-1]]
+
+
+def test_the_given_labels_are_left_alone():
+    given = np.array([[0.0], [-2.0]])
+    label_array(DEFECT, given, 2)
+    assert given.tolist() == [[0], [-2]]
+
+
 @pytest.mark.parametrize(
     ("task", "values", "words"),
     [
-        (KIND, [0, 1], r"Expected labels of kind as \[3\] numbers. Received: int64 \[2\]."),
+        (KIND, [0, 1], r"labels of kind \(x, y, z\) as \[3\] numbers. Received: int64 \[2\]."),
         (KIND, np.eye(3), r"Received: float64 \[3, 3\]"),
         (KIND, ["x", "y", "z"], r"Received: <U1 \[3\]"),
-        (KIND, [0, 3, 7], "from 0 to 2, or -1. Received: 3, 2 such"),
-        (KIND, [0, 0.5, 1], "Received: 0.5, 1 such"),
-        (DEFECT, [0, 2, -0.5], "of defect from 0 to 1, or -1. Received: 2, 2 such"),
-        (SCENE, [0, 1, 0], r"Expected labels of scene as \[3, 2\] numbers"),
+        (KIND, [0, 3, 7], r"from 0 to 2, or -1. Received: 3 \(row 1\), 2 such"),
+        (KIND, [0, 0.5, 1], r"Received: 0.5 \(row 1\), 1 such"),
+        (DEFECT, [0, 2, -0.5], r"of defect from 0 to 1, or -1. Received: 2 \(row 1\), 2 such"),
+        (SCENE, [0, 1, 0], r"Expected labels of scene \(sea, hill\) as \[3, 2\] numbers"),
+        (SCENE, [[0, 1], [0, 1.5], [-2, -3]], r"Received: 1.5 \(hill, row 1\), 2 such"),
         (SCENE, np.zeros((2, 3)), r"Received: float64 \[2, 3\]"),
     ],
 )

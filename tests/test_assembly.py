@@ -66,14 +66,10 @@ def test_contradictory_copies(frame):
     assert notes(frame) == ()
 
 
-def test_classes_that_are_few_or_absent(frame):
-    frame["label"] = [0] * 38 + [1] * 2
-    frame["split"] = ["train"] * 20 + ["val"] * 10 + ["test"] * 8 + ["train"] * 2
-    assert notes(frame) == (
-        "label: absent from val: dog",
-        "label: absent from test: dog",
-        "label: fewer than 10 pictures: dog (2)",
-    )
+def test_the_policy_for_uncertain_labels_comes_through(frame):
+    task = Task("label", ["cat", "dog"], kind="binary")
+    assert assemble(frame, [task], uncertain={"label": 0.5}).uncertain == {"label": 0.5}
+    assert assemble(frame, [task]).uncertain == {}
 
 
 def test_val_is_taken_from_train(frame):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kerastl.errors import InputError
-from kerastl.manifest import Manifest, class_counts
+from kerastl.manifest import Manifest
 from kerastl.readers import read_csv
 from kerastl.tasks import Task
 
@@ -74,8 +74,8 @@ def test_all_faults_of_a_frame_at_once():
         "column 'scene.hill' is missing; the columns are "
         "image, split, group, colour, defect, scene.sea",
         "column 'split': expected train, val or test, received 'trian'",
-        "column 'colour', row 2: expected codes 0 to 2 or -1, received 3.0",
-        "column 'defect', row 2: expected numbers from 0 to 1 or -1, received 2.0",
+        "column 'colour', row 2: expected codes 0 to 2, -1 or -2, received 3.0",
+        "column 'defect', row 2: expected numbers from 0 to 1, -1 or -2, received 2.0",
     )
 
 
@@ -93,9 +93,11 @@ def test_the_given_frame_is_left_alone():
 
 def test_decoded_has_the_users_words():
     words = Manifest(frame(), TASKS).decoded()
-    assert words["colour"].tolist() == ["red", "green", "blue", "?"]
-    assert words["defect"].tolist() == ["broken", "?", "0.25", "fine"]
-    assert words["scene.sea"].tolist() == ["1", "0", "?", "0.5"]
+    assert words["colour"].tolist() == ["red", "green", "blue", ""]
+    assert words["defect"].tolist() == ["broken", "", "0.25", "fine"]
+    assert words["scene.sea"].tolist() == ["1", "0", "", "0.5"]
+    unsure = frame().replace(-1, -2)
+    assert Manifest(unsure, TASKS).decoded()["colour"].tolist() == ["red", "green", "blue", "?"]
 
 
 def test_csv_round_trip(tmp_path):
@@ -118,34 +120,92 @@ def test_csv_elsewhere_has_absolute_paths(tmp_path):
     assert written == manifest.frame["image"].tolist()
 
 
-def test_summary_counts_each_class_in_each_split():
+def test_summary_has_pictures_tasks_notes_and_what_was_skipped():
     manifest = Manifest(frame(), TASKS, {"x.jpg": "truncated"}, ("leakage: a and b",))
     assert manifest.summary() == "\n".join(
         [
             "4 pictures: train 2, val 1, test 1",
-            "colour (multiclass)",
-            "           train  val  test",
-            "  red          1    0     0",
-            "  green        1    0     0",
-            "  blue         0    1     0",
-            "  unknown      0    0     1",
-            "defect (binary)",
-            "           train  val  test",
-            "  fine         0    1     1",
-            "  broken       1    0     0",
-            "  unknown      1    0     0",
-            "scene (multilabel)",
-            "           train  val  test",
-            "  sea          1    0     1",
-            "  hill         0    1     0",
-            "  unknown      0    1     1",
+            "colour (multiclass): red, green, blue",
+            "defect (binary): fine, broken",
+            "scene (multilabel): sea, hill",
             "note: leakage: a and b",
             "skipped: 1",
             "  x.jpg: truncated",
         ]
     )
+    many = Task("t", [f"c{i}" for i in range(12)])
+    whole = Manifest(pd.DataFrame({"image": ["a"], "t": [0]}), many).summary()
+    assert whole.splitlines()[0] == "1 pictures"
+    assert whole.endswith("c9, ... and 2 more")
 
 
-def test_class_counts_of_soft_labels():
-    labels = np.array([[0.5], [0.49], [-1], [1]], dtype="float32")
-    assert class_counts(DEFECT, labels) == {"fine": 1, "broken": 2}
+def unsure_frame():
+    """Every column uncertain in all rows but the last, which nobody labelled."""
+    columns = ["colour", "defect", "scene.sea", "scene.hill"]
+    return (
+        frame()
+        .assign(split=["train", "train", "val", "train"])
+        .assign(**{c: [-2, -2, -2, -1] for c in columns})
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "values"),
+    [
+        ("ignore", {}),
+        ("positive", {"defect": 1, "scene.sea": 1, "scene.hill": 1}),
+        (0, {"defect": 0, "scene.sea": 0, "scene.hill": 0}),
+        ({"scene": "negative"}, {"scene.sea": 0, "scene.hill": 0}),
+        ({"hill": 0.25, "defect": "positive", "scene": 1}, {"defect": 1, "scene.sea": 1,
+                                                            "scene.hill": 0.25}),
+        ({"scene.hill": "ignore", "hill": 0.5, "scene": "negative"}, {"scene.sea": 0}),
+        ({"colour": "ignore"}, {}),
+    ],
+)  # fmt: skip
+def test_uncertain_labels_stand_for_the_policy_in_train_alone(policy, values):
+    manifest = Manifest(unsure_frame(), TASKS).with_uncertain(policy)
+    assert manifest.uncertain == values
+    labels = manifest.labels()
+    for task in TASKS:
+        for i, column in enumerate(task.columns):
+            value = values.get(column, -1)
+            found = labels[task.name] if task.kind == "multiclass" else labels[task.name][:, i]
+            assert found.tolist() == [value, value, -1, -1]
+    assert {a.dtype.name for a in labels.values()} == {"int32", "float32"}
+    for part in (manifest.split("val"), manifest.certain(), manifest.with_uncertain("ignore")):
+        assert all((a == -1).all() for a in part.labels().values())
+
+
+def test_without_splits_the_policy_holds_for_every_row():
+    whole = Manifest(unsure_frame().drop(columns="split"), TASKS).with_uncertain("positive")
+    assert whole.labels()["defect"].tolist() == [[1], [1], [1], [-1]]
+    assert whole.take([2]).labels()["defect"].tolist() == [[1]]
+
+
+def test_all_faults_of_a_policy_at_once():
+    manifest = Manifest(frame(), TASKS)
+    with pytest.raises(InputError) as caught:
+        manifest.with_uncertain({"defct": "ignore", "scene": "postive", "sea": 1.5, "colour": 1})
+    assert caught.value.faults == (
+        "'defct' is no task or label; there are: colour, defect, scene, scene.sea, scene.hill, "
+        "sea, hill. Did you mean defect?",
+        "'scene': expected ignore, positive, negative or a number from 0 to 1, "
+        "received 'postive'. Did you mean positive?",
+        "'sea': expected ignore, positive, negative or a number from 0 to 1, received 1.5.",
+        "'colour' is multiclass: its uncertain labels can only be ignored",
+    )
+    with pytest.raises(InputError, match="uncertain: expected ignore, .* received nan"):
+        manifest.with_uncertain(float("nan"))
+    only = Manifest(frame(), COLOUR)
+    assert only.with_uncertain("ignore").uncertain == {}
+    with pytest.raises(InputError, match="needs a binary or multilabel task; there is none"):
+        only.with_uncertain("positive")
+
+
+def test_values_of_columns_are_checked():
+    with pytest.raises(InputError) as caught:
+        Manifest(frame(), TASKS, uncertain={"colour": 1, "defect": 2})
+    assert caught.value.faults == (
+        "uncertain: 'colour' is no column of yes or no; those are: defect, scene.sea, scene.hill",
+        "uncertain: 'defect' has 2, expected a number from 0 to 1",
+    )

@@ -1,10 +1,16 @@
 """CSV files and frames: lines, encodings, and the manifest that comes out."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from kerastl.cells import share
 from kerastl.errors import InputError
+from kerastl.manifest import Manifest
 from kerastl.readers import read_csv, read_frame
 from kerastl.tasks import Task
 
@@ -184,3 +190,82 @@ def test_frames_that_are_none():
         read_frame({"image": []})
     with pytest.raises(InputError, match=r"^The frame has no rows\.$"):
         read_frame(pd.DataFrame({"image": [], "kind": []}))
+
+
+def test_the_two_kinds_of_unknown_are_kept_apart(write):
+    text = "image,kind\na.png,x\nb.png,y\nc.png,?\nd.png,\ne.png,NA\nf.png,hm"
+    options = {"unknown": "NA", "unsure": ["?", "hm"], "fractions": (1, 0, 0)}
+    assert read_csv(write(text), **options).frame["kind"].tolist() == [0, 1, -2, -1, -1, -2]
+    assert read_csv(write(text), fractions=(1, 0, 0)).tasks[0].classes == ("NA", "hm", "x", "y")
+    turned = read_csv(write(text), unknown=["?", "NA", "hm"], fractions=(1, 0, 0))
+    assert turned.frame["kind"].tolist() == [0, 1, -1, -1, -1, -1]
+
+
+def test_a_table_after_chexpert(write):
+    text = "image,edema,nodule\na.png,1.0,0.0\nb.png,-1.0,\nc.png,0.0,1.0\nd.png,,-1.0"
+    path, options = write(text), {"unsure": ("-1", "-1.0"), "fractions": (1, 0, 0)}
+    manifest = read_csv(path, uncertain={"edema": "positive", "nodule": 0.25}, **options)
+    assert manifest.tasks == (Task("labels", ("edema", "nodule"), "multilabel"),)
+    columns = manifest.frame[["labels.edema", "labels.nodule"]]
+    assert columns.to_numpy().tolist() == [[1, 0], [-2, -1], [0, 1], [-1, -2]]
+    assert manifest.labels()["labels"].tolist() == [[1, 0], [1, -1], [0, 1], [-1, 0.25]]
+    assert manifest.certain().labels()["labels"].tolist() == [[1, 0], [-1, -1], [0, 1], [-1, -1]]
+    typed = pd.read_csv(path)
+    typed["image"] = [str(path.parent / p) for p in typed["image"]]
+    pd.testing.assert_frame_equal(read_frame(typed, **options).frame, manifest.frame)
+
+
+def test_a_policy_that_is_none_is_told_with_the_faults_of_the_table(write):
+    message = error(write("image,kind\na.png,x\nx.png,y\n"), uncertain="yes")
+    assert message == (
+        "DIR/labels.csv has 2 faults.\n"
+        "  uncertain: expected ignore, positive, negative or a number from 0 to 1, "
+        "received 'yes'.\n  line 3: no file x.png"
+    )
+
+
+def test_tags_and_their_separator(write):
+    text = 'image,pets\na.png,"cat, dog"\nb.png,cow\nc.png,cat\nd.png,"dog,cow?"\n'
+    manifest = read_csv(write(text), tags=",", fractions=(1, 0, 0))
+    assert manifest.tasks == (Task("pets", ("cat", "cow", "dog"), "multilabel"),)
+    columns = ["pets.cat", "pets.cow", "pets.dog"]
+    assert manifest.frame[columns].to_numpy().tolist() == [
+        [1, 0, 1],
+        [0, 1, 0],
+        [1, 0, 0],
+        [0, -2, 1],
+    ]
+    assert manifest.notes[0].startswith("pets: read as tags with ',' between them")
+
+
+# Words that a table can hold as they are: not blank, no blanks around, none of an unknown label.
+words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6)
+words = words.filter(lambda w: w not in {"?", "-1", "-1.0", "nan", "NaN"} and share(w) is None)
+kinds = st.lists(words, min_size=3, max_size=5, unique=True)
+yes_no_codes = st.sampled_from([-2, -1, 0, 1]) | st.floats(0, 1)
+
+
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(kinds, kinds, kinds, st.data())
+def test_what_is_written_is_read_back(tmp_path, classes, labels, pair, data):
+    tasks = [
+        Task("colour", classes),
+        Task("defect", pair[:2], "binary"),
+        Task("scene", labels, "multilabel"),
+    ]
+    rows = [(0.0, 0.0, *[0.0] * len(labels)), (1.0, 1.0, *[1.0] * len(labels))]
+    rows += [(float(i), -1.0, *[-2.0] * len(labels)) for i in range(2, len(classes))]
+    colours = st.integers(-2, len(classes) - 1).map(float)
+    row = st.tuples(colours, *[yes_no_codes] * (1 + len(labels)))
+    rows += data.draw(st.lists(row, min_size=1, max_size=6))
+    frame = pd.DataFrame(rows, columns=[c for t in tasks for c in t.columns])
+    paths = [str(tmp_path / f"{i}.png") for i in range(len(rows))]
+    for path in paths:
+        Path(path).write_bytes(path.encode())
+    manifest = Manifest(frame.assign(image=paths, split="train"), tasks)
+    manifest.to_csv(tmp_path / "all.csv")
+    back = read_csv(tmp_path / "all.csv", tasks=tasks, fractions=(1, 0, 0))
+    columns = ["image", *frame.columns]
+    pd.testing.assert_frame_equal(back.frame[columns], manifest.frame[columns])

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from kerastl.errors import InputError
+from kerastl.manifest import Manifest
 from kerastl.models import classifier
 from kerastl.readers import read_folder
 from kerastl.sources import Options, Source, between
+from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
-from kerastl.training_data import parts
+from kerastl.training_data import identity, parts
 
 
 @pytest.fixture
@@ -76,6 +78,25 @@ def test_parts_of_a_manifest(stripes_folder):
     assert val.splits == ("val",)
     assert parts(manifest.split("train"), None)[1] is None
     assert parts(manifest, manifest)[1].splits == ("val",)
+
+
+def test_what_is_uncertain_counts_in_training_alone(stripes_folder):
+    manifest = read_folder(stripes_folder)
+    task = Task("label", ["across", "down"], kind="binary")
+    unsure = Manifest(manifest.frame.assign(label=-2), task).with_uncertain("positive")
+    bare = Manifest(unsure.frame.drop(columns="split"), task, uncertain=unsure.uncertain)
+    train, val = parts(unsure.split("train"), bare)
+    assert (train.labels()["label"] == 1).all()
+    assert (val.labels()["label"] == -1).all()
+
+
+def test_the_identity_of_a_manifest_has_its_policy(stripes_folder):
+    manifest = read_folder(stripes_folder)
+    task = Task("label", ["across", "down"], kind="binary")
+    plain = Manifest(manifest.frame, task)
+    found = {identity(plain.with_uncertain(p)) for p in ("ignore", "positive", 1, 0.5)}
+    assert len(found) == 3
+    assert identity(plain) in found
 
 
 def test_the_digest_tells_data_apart(model, striped):

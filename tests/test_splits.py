@@ -78,6 +78,45 @@ def test_sizes_are_within_one_and_classes_within_two_of_their_shares(n, fraction
             assert abs((found[rows] == split).sum() - rows.sum() * share) < 2
 
 
+def holes(seed, n=800, labels=10):
+    """Labels from rare to frequent that go together, of which 30 to 80 % are unknown."""
+    draw = np.random.default_rng(seed)
+    chance = np.geomspace(0.01, 0.5, labels)
+    codes = (draw.random((n, labels)) < chance * draw.uniform(0.4, 1.6, (n, 1))).astype(float)
+    gone = draw.random((n, labels)) < draw.uniform(0.3, 0.8, labels)
+    return np.where(gone, draw.choice([-1.0, -2.0], (n, labels)), codes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_with_holes_have_their_share_of_positives_and_of_known(seed):
+    codes = holes(seed)
+    task = Task("t", [f"l{i}" for i in range(10)], kind="multilabel")
+    frame = pd.DataFrame(codes, columns=task.columns)
+    frame["image"] = [f"{i}.png" for i in range(len(frame))]
+    shares = (0.7, 0.15, 0.15)
+    found = split_frame(frame, [task], shares, seed)
+    for split, share in zip(SPLITS, shares, strict=True):
+        part = codes[found == split]
+        assert abs(len(part) - 800 * share) < 1
+        for counts in (lambda x: x == 1, lambda x: x >= 0):
+            off = counts(part).sum(axis=0) - share * counts(codes).sum(axis=0)
+            assert np.abs(off).max() < 2.5
+            assert np.abs(off).mean() < 0.8
+        several = (codes == 1).sum(axis=0) >= 3
+        assert (part[:, several] == 1).any(axis=0).all()
+
+
+def test_the_two_kinds_of_unknown_divide_alike():
+    codes = holes(0, n=200, labels=4)
+    task = Task("t", list("abcd"), kind="multilabel")
+    names = [f"{i}.png" for i in range(200)]
+    both = [
+        split_frame(pd.DataFrame(c, columns=task.columns).assign(image=names), [task])
+        for c in (codes, np.maximum(codes, -1))
+    ]
+    np.testing.assert_array_equal(*both)
+
+
 def test_a_class_of_three_is_in_every_split():
     frame = table([(0, 0)] * 100 + [(1, 0)] * 3 + [(2, 1)] * 3)
     for seed in range(20):

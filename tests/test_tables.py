@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from kerastl.cells import Words
 from kerastl.errors import InputError
 from kerastl.tables import Columns, Table, check_table
 from kerastl.tasks import Task
@@ -18,11 +19,11 @@ def check(tmp_path):
         (tmp_path / f"{name}.png").write_bytes(name.encode())
     (tmp_path / "deep").mkdir()
 
-    def run(header, *rows, tasks=None, unknown=("?",)):
+    def run(header, *rows, tasks=None, uncertain="ignore", **words):
         text = pd.DataFrame([r.split(",") for r in rows], columns=header.split(","), dtype=object)
         places = [f"line {i + 2}" for i in range(len(rows))]
         table = Table("t.csv", text, places, str(tmp_path))
-        return check_table(table, COLUMNS, tasks, unknown)
+        return check_table(table, COLUMNS, tasks, Words(**words), uncertain)
 
     return run
 
@@ -34,10 +35,10 @@ def faults(check, *args, **options):
 
 
 def test_a_good_table(check):
-    found = check("image,label", "a.png,cat", "./b.png,dog", "c.png,?")
-    assert found.frame["label"].tolist() == [0, 1, -1]
-    assert [p[-6:] for p in found.frame["image"]] == ["/a.png", "/b.png", "/c.png"]
-    assert found.names == ["a.png", "./b.png", "c.png"]
+    found = check("image,label", "a.png,cat", "./b.png,dog", "c.png,?", "d.png,")
+    assert found.frame["label"].tolist() == [0, 1, -2, -1]
+    assert [p[-6:] for p in found.frame["image"]] == ["/a.png", "/b.png", "/c.png", "/d.png"]
+    assert found.names == ["a.png", "./b.png", "c.png", "d.png"]
     assert found.notes == []
 
 
@@ -99,12 +100,100 @@ def test_empty_classes(check):
         "class 'z' of kind has no picture"
     ]
     assert faults(check, "image,defect", "a.png,0.2", "b.png,fine", tasks=DEFECT) == [
-        "class 'broken' of defect has no picture"
+        "defect is never positive: none of its 2 known labels is 'broken'"
     ]
     scene = Task("scene", ["sea", "hill"], kind="multilabel")
     assert faults(check, "image,sea,hill", "a.png,1,0", "b.png,0,?", tasks=scene) == [
-        "class 'hill' of scene has no picture"
+        "hill of scene is never positive: none of its 1 known labels is a yes"
     ]
+    assert faults(check, "image,sea,hill", "a.png,1,", "b.png,0,?", tasks=scene) == [
+        "hill of scene is never known: each of its labels is blank or uncertain"
+    ]
+    assert faults(check, "image,sea,hill", "a.png,,", "b.png,?,-1", tasks=scene) == [
+        "scene has no known label"
+    ]
+
+
+def test_a_policy_can_give_a_label_its_yes(check):
+    scene = Task("scene", ["sea", "hill"], kind="multilabel")
+    rows = ["a.png,1,0", "b.png,0,?"]
+    for policy, value in (("positive", 1), ({"hill": 0.5}, 0.5)):
+        found = check("image,sea,hill", *rows, tasks=scene, uncertain=policy)
+        assert found.frame["scene.hill"].tolist() == [0, -2]
+        assert found.uncertain["scene.hill"] == value
+    assert faults(check, "image,sea,hill", *rows, tasks=scene, uncertain={"hill": 0.4}) == [
+        "hill of scene is never positive: none of its 2 known labels is a yes"
+    ]
+    held_out = ["a.png,1,0,train", "b.png,0,?,test", "c.png,1,0,train"]
+    assert faults(check, "image,sea,hill,split", *held_out, tasks=scene, uncertain=1) == [
+        "hill of scene is never positive: none of its 2 known labels is a yes"
+    ]
+    assert faults(check, "image,sea,hill", *rows, tasks=scene, uncertain={"hil": 1}) == [
+        "'hil' is no task or label; there are: scene, scene.sea, scene.hill, sea, hill."
+        " Did you mean hill?",
+        "hill of scene is never positive: none of its 1 known labels is a yes",
+    ]
+
+
+def test_numbers_outside_0_to_1_are_said_so(check):
+    scene = Task("scene", ["sea", "hill"], kind="multilabel")
+    assert faults(check, "image,sea,hill", "a.png,1.5,0", "b.png,0,maybe", tasks=scene) == [
+        "line 2: sea is '1.5', outside 0 to 1, expected yes, no, or a number from 0 to 1",
+        "line 3: hill is 'maybe', expected yes, no, or a number from 0 to 1",
+    ]
+
+
+def test_tags_in_one_column(check):
+    scene = Task("scene", ["sea", "hill", "fog"], kind="multilabel")
+    rows = ["a.png,hill; sea", "b.png,fog?;hill", "c.png,", "d.png,?", "e.png,none", "f.png,fog"]
+    found = check("image,scene", *rows, tasks=scene)
+    columns = ["scene.sea", "scene.hill", "scene.fog"]
+    assert found.frame[columns].to_numpy().tolist() == [
+        [1, 1, 0],
+        [0, 1, -2],
+        [-1, -1, -1],
+        [-2, -2, -2],
+        [0, 0, 0],
+        [0, 0, 1],
+    ]
+    assert found.tasks == (scene,)
+    bad = ["a.png,hil;sea;bog", "b.png,hill;?", "c.png,;", "d.png,none;sea", "e.png,sea"]
+    assert faults(check, "image,scene", *bad, tasks=scene) == [
+        "line 2: scene is 'hil;sea;bog', 'hil' is no label of scene. Did you mean hill?; "
+        "'bog' is no label of scene. Did you mean fog?",
+        "line 3: scene is 'hill;?', '?' stands alone in a cell, or not at all",
+        "line 4: scene is ';', expected tags with ';' between them",
+        "line 5: scene is 'none;sea', 'none' stands alone in a cell, or not at all",
+    ]
+
+
+def test_columns_of_yes_and_no_become_one_task(check):
+    found = check(
+        "image,fog,kind,sea,scene",
+        "a.png,0,x,yes,mud;ice",
+        "b.png,1,y,no,ice",
+        "c.png,?,x,0.5,",
+        "d.png,0.25,x,TRUE,dew?",
+        "e.png,,y,,dew",
+    )
+    assert found.tasks == (
+        Task("labels", ("fog", "sea"), "multilabel"),
+        Task("kind", ("x", "y")),
+        Task("scene", ("dew", "ice", "mud"), "multilabel"),
+    )
+    assert found.frame["labels.fog"].tolist() == [0, 1, -2, 0.25, -1]
+    assert found.frame["labels.sea"].tolist() == [1, 0, 0.5, 1, -1]
+    assert found.frame["scene.dew"].tolist() == [0, 0, -1, -2, 1]
+    assert len(found.notes) == 2
+
+
+def test_named_columns_of_yes_and_no_are_a_task_each(check):
+    found = check("image,fog,sea", "a.png,0,yes", "b.png,1,no", tasks=["sea", "fog"])
+    assert found.tasks == (
+        Task("sea", ("no", "yes"), "binary"),
+        Task("fog", ("0", "1"), "binary"),
+    )
+    assert found.frame[["sea", "fog"]].to_numpy().tolist() == [[1, 0], [0, 1]]
 
 
 def test_a_class_that_train_lacks(check):
@@ -148,20 +237,23 @@ def test_several_tasks_of_all_kinds(check):
     )
     assert found.tasks == (scene, DEFECT, Task("kind", ["9", "10"]))
     codes = found.frame[["scene.sea", "scene.hill", "defect", "kind"]].to_numpy().tolist()
-    assert codes == [[1, 0, 0, 1], [0.5, 1, 0.75, 0], [-1, 0, 1, -1]]
+    assert codes == [[1, 0, 0, 1], [0.5, 1, 0.75, 0], [-2, 0, 1, -2]]
 
 
 def test_words_that_look_like_nothing_stay_words(check):
     found = check("image,kind", "a.png,NA", "b.png,None", "c.png,null")
     assert found.tasks[0].classes == ("NA", "None", "null")
-    found = check("image,kind", "a.png,NA", "b.png,None", "c.png,null", unknown=["null"])
+    found = check("image,kind", "a.png,NA", "b.png,None", "c.png,null", unknown={"null"})
     assert found.frame["kind"].tolist() == [0, 1, -1]
 
 
 def test_minus_one_is_noted(check):
     found = check("image,mood", "a.png,-1", "b.png,0", "c.png,1")
-    assert found.tasks[0].classes == ("0", "1")
+    assert found.tasks == (Task("mood", ("0", "1"), "binary"),)
     assert found.notes == ["mood: -1 was read as unknown"]
+    found = check("image,mood", "a.png,-1", "b.png,0", "c.png,1", unsure={"-1"})
+    assert found.frame["mood"].tolist() == [-2, 0, 1]
+    assert found.notes == []
 
 
 def test_tasks_that_cannot_be(check):

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from kerastl.errors import InputError
-from kerastl.models import classifier, multitask_classifier
+from kerastl.manifest import Manifest
+from kerastl.models import classifier, create_model, multitask_classifier
 from kerastl.readers import read_folder
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
@@ -204,11 +205,43 @@ def test_views_are_stored_copies(network, data):
 def test_unknown_labels_train_as_the_known_alone(network, striped):
     images, codes = striped(32)
     tasks = [Task("a", ["x", "y"], "binary"), Task("b", ["u", "v"])]
+    even = np.arange(32) % 2 == 0  # no row without an unknown label
+    labels = {"a": np.where(even, codes, -1.0), "b": np.where(even, -1, codes)}
+    heads = []
+    for shown in (images, np.where(even[:, None, None, None], images, 255 - images)):
+        model = multitask_classifier(network(), tasks)
+        history = fit(model, (shown, labels), epochs=2, **QUIET)
+        assert history.movement.still == ()
+        heads.append({name: model.get_layer(name).get_weights()[0] for name in labels})
+    np.testing.assert_allclose(heads[0]["a"], heads[1]["a"], atol=1e-6)
+    assert np.abs(heads[0]["b"] - heads[1]["b"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("unknown", [-1.0, -2.0, np.nan])
+def test_a_task_without_a_known_label_is_refused(network, striped, unknown):
+    images, codes = striped(8)
+    tasks = [Task("a", ["x", "y"], "binary"), Task("b", ["u", "v"])]
     model = multitask_classifier(network(), tasks)
-    labels = {"a": np.where(codes == 1, 1.0, -1.0), "b": np.full(32, -1)}
-    history = fit(model, (images, labels), epochs=1, **QUIET)
-    assert history.history["b_loss"] == [0.0]
-    assert history.movement.still == ("b/bias",)  # its kernel only decays
+    labels = {"a": codes, "b": np.full(8, unknown)}
+    with pytest.raises(InputError, match="Nothing could be learnt of 1 task") as caught:
+        fit(model, (images, labels), epochs=1, **QUIET)
+    assert caught.value.faults == ("b: none of its 8 labels for training is known",)
+    known = {"a": codes, "b": codes}
+    fit(model, (images, known), (images, labels), epochs=1, **QUIET)
+
+
+def test_a_policy_can_make_a_task_learnable_and_is_part_of_a_fit(network, stripes_folder, tmp_path):
+    data = read_folder(stripes_folder)
+    task = Task("odd", ["no", "yes"], "binary")
+    train = data.frame["split"] == "train"
+    frame = data.frame.assign(odd=np.where(train, -2.0, data.frame["label"]))
+    data = Manifest(frame.drop(columns="label"), task)
+    model = create_model(network(), task)
+    with pytest.raises(InputError, match="odd: none of its 42 labels for training is known"):
+        fit(model, data, epochs=1, **QUIET)
+    fit(model, data.with_uncertain(0.5), epochs=1, resume=tmp_path, **QUIET)
+    with pytest.raises(InputError, match="other settings"):
+        fit(model, data.with_uncertain(0.6), epochs=1, resume=tmp_path, **QUIET)
 
 
 def test_options_of_ones_own_compile_are_kept(network, data):
@@ -226,7 +259,7 @@ def test_options_of_ones_own_compile_are_kept(network, data):
         ([1, 2, 3], "Expected a Manifest, .images, labels. or a batched"),
         ((np.zeros((2, 8, 8, 3), "uint8"), [0, 1]), "16x16 pixels. Received: 8x8"),
         ((np.zeros((2, 16, 16, 3), "uint8"), [0, 7]), "from 0 to 1, or -1"),
-        ((np.zeros((2, 16, 16, 3), "uint8"), [0]), r"Expected labels of label as \[2\]"),
+        ((np.zeros((2, 16, 16, 3), "uint8"), [0]), r"of label \(across, down\) as \[2\]"),
     ],
 )
 def test_data_that_do_not_fit(network, bad, words):
