@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import keras
 
 from kerastl.backbones import make_backbone
 from kerastl.graph import nodes
-from kerastl.heads import add_heads, losses_for, metrics_for
+from kerastl.heads import add_heads, losses_for, metrics_for, task_weights
 from kerastl.spec import Spec, Trainable, with_spec
 from kerastl.tasks import Task, as_tasks
 from kerastl.trainable import set_trainable
@@ -94,7 +94,8 @@ def create_model(
     train_batch_norm: bool = False,
     preprocessing: keras.layers.Layer | None = None,
     learning_rate: float = 1e-3,
-    loss_weights: dict[str, float] | None = None,
+    loss_weights: Mapping[str, float] | None = None,
+    positive_weights: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Backbone, pooling and heads as one flat graph, compiled.
@@ -111,14 +112,21 @@ def create_model(
         preprocessing: For a model of one's own that does not take RGB values
             in [0, 255]: the layer that makes its input of them.
         learning_rate: Of the AdamW that plain `model.fit` uses.
-        loss_weights: Weight of each task's loss by task name; by default 1.
+        loss_weights: Weight of each task's loss by task name, fixed; by default
+            1 each. The loss is then the sum over all known binary and multilabel
+            labels, divided by the examples, so a head with many labels weighs
+            more than a binary one; and Keras' mean over the known examples of
+            each multiclass task.
+        positive_weights: Weights of the positive labels by the name of a binary
+            or multilabel task, such as `positive_weights(data)` gives.
         seed: Seeds Python, NumPy and Keras, and so every new weight.
 
     Returns:
         A compiled `keras.Model` that works with plain `fit` and `kerastl.fit`.
 
     Raises:
-        InputError: For a backbone, size, weights or policy that do not fit.
+        InputError: For a backbone, size, policy or weights of any sort that do
+            not fit.
     """
     tasks = as_tasks(tasks)
     keras.utils.set_random_seed(seed)
@@ -128,14 +136,15 @@ def create_model(
     model = keras.Model(base.image, logits, name=_model_name(base.name))
     size = (base.image.shape[1], base.image.shape[2])
     spec = Spec(tasks, size, base.name, _layer(base.output), _layer(base.features))
-    compile_model(with_spec(model, spec), learning_rate, loss_weights)
+    compile_model(with_spec(model, spec), learning_rate, loss_weights, positive_weights)
     return set_trainable(model, trainable, train_batch_norm=train_batch_norm)
 
 
 def compile_model(
     model: keras.Model,
     learning_rate: float = 1e-3,
-    loss_weights: dict[str, float] | None = None,
+    loss_weights: Mapping[str, float] | None = None,
+    positive_weights: Mapping[str, Sequence[float]] | None = None,
 ) -> keras.Model:
     """Compile a kerastl model with the losses and metrics of its tasks.
 
@@ -143,15 +152,19 @@ def compile_model(
         model: A model with a spec.
         learning_rate: Of AdamW.
         loss_weights: Weight of each task's loss by task name.
+        positive_weights: Weights of the positive labels by task name.
 
     Returns:
         The same model.
+
+    Raises:
+        InputError: For weights that do not fit the tasks.
     """
     tasks = model.kerastl_spec.tasks
     model.compile(
         optimizer=keras.optimizers.AdamW(learning_rate),
-        loss=losses_for(tasks),
-        loss_weights=loss_weights,
+        loss=losses_for(tasks, positive_weights),
+        loss_weights=task_weights(tasks, loss_weights),
         metrics=metrics_for(tasks),
     )
     return model

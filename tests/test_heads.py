@@ -1,6 +1,8 @@
 import keras
+import pytest
 
-from kerastl.heads import add_heads, head_names, losses_for, metrics_for
+from kerastl.errors import InputError
+from kerastl.heads import add_heads, head_names, losses_for, metrics_for, task_weights
 from kerastl.losses import MaskedBinaryCrossentropy
 from kerastl.tasks import Task
 
@@ -19,6 +21,38 @@ def test_losses_and_metrics_follow_the_outputs():
     assert set(losses_for(TASKS)) == set(metrics_for(TASKS)) == {"a", "b", "c"}
     assert losses_for(TASKS)["a"].ignore_class == -1
     assert [m.name for m in metrics_for(TASKS)["c"]] == ["accuracy", "auc"]
+
+
+def test_positive_weights_go_to_their_tasks():
+    losses = losses_for(TASKS, {"c": [1.0, 2.0, 3.0]})
+    assert losses["c"].pos_weight == [1.0, 2.0, 3.0]
+    assert losses["b"].pos_weight is None
+    assert losses_for(TASKS[1:2], {"b": [4.0]}).pos_weight == [4.0]
+
+
+def test_positive_weights_that_do_not_fit_are_all_named():
+    given = {"a": [1.0, 2.0], "b": [-1.0], "c": [1.0, 2.0], "cc": [1.0]}
+    with pytest.raises(InputError, match="The positive weights do not fit the tasks") as caught:
+        losses_for(TASKS, given)
+    assert caught.value.faults == (
+        "cc: there is no such task; the tasks are a, b, c. Did you mean c?",
+        "a: a multiclass task has no positive labels; leave it out",
+        "b: expected 1 weight, finite and not negative, got [-1.0]",
+        "c: expected 3 weights, finite and not negative, got [1.0, 2.0]",
+    )
+
+
+def test_task_weights_are_1_where_not_given():
+    assert task_weights(TASKS, {"b": 0}) == {"a": 1.0, "b": 0.0, "c": 1.0}
+    assert task_weights(TASKS[:1]) == 1.0
+
+
+def test_task_weights_that_do_not_fit_are_all_named():
+    given = {"a": float("nan"), "b": -1, "c": [1.0], "d": 1}
+    with pytest.raises(InputError, match="The loss weights do not fit the tasks") as caught:
+        task_weights(TASKS, given)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["d", "a", "b", "c"]
+    assert caught.value.faults[2] == "b: expected a number, finite and not negative, got -1"
 
 
 def test_names_that_tensorflow_cannot_carry():

@@ -95,6 +95,57 @@ def test_loss_weights_reach_the_loss(network, striped):
     assert logs["loss"] == pytest.approx(2 * logs["defect_loss"], rel=1e-5)
 
 
+def test_the_default_is_the_sum_over_known_labels(network, striped):
+    """Of binary and multilabel tasks, by example; of a multiclass task the mean over the known."""
+    images, codes = striped(8)
+    labels = {
+        "defect": np.where(np.arange(8) < 6, codes, -1)[:, None].astype("float32"),
+        "tags": np.random.default_rng(0).choice([-1.0, 0.0, 1.0], (8, 3)),
+        "type": np.where(np.arange(8) < 2, codes, -1),
+    }
+    model = multitask_classifier(network(), TASKS)
+    found = model.evaluate(images, labels, verbose=0, return_dict=True)["loss"]
+    z = {name: y.astype("float64") for name, y in model.predict(images, verbose=0).items()}
+    total = 0.0
+    for name in ("defect", "tags"):
+        y = labels[name]
+        total += np.where(y >= 0, np.logaddexp(0, z[name]) - y * z[name], 0).sum() / 8
+    rows = np.arange(2)
+    total += (np.logaddexp.reduce(z["type"], axis=1)[rows] - z["type"][rows, codes[:2]]).mean()
+    assert found == pytest.approx(total, rel=1e-5)
+
+
+def test_one_task_may_have_a_weight(network, striped):
+    images, codes = striped(8)
+    plain, double = (classifier(network(), ["x", "y"], loss_weights={"label": w}) for w in (1, 2))
+    losses = [
+        m.evaluate(images, codes, verbose=0, return_dict=True)["loss"] for m in (plain, double)
+    ]
+    assert losses[1] == pytest.approx(2 * losses[0], rel=1e-5)
+
+
+def test_positive_weights_reach_the_loss(network, striped):
+    images, _ = striped(8)
+    plain = multilabel_classifier(network(), ["a", "b"])
+    heavy = multilabel_classifier(network(), ["a", "b"], positive_weights={"labels": [3.0, 1.0]})
+    for label, factor in ((0, 3), (1, 1)):
+        y = np.full((8, 2), -1.0)
+        y[:, label] = 1.0
+        losses = [
+            m.evaluate(images, y, verbose=0, return_dict=True)["loss"] for m in (plain, heavy)
+        ]
+        assert losses[1] == pytest.approx(factor * losses[0], rel=1e-5)
+
+
+def test_weights_are_checked(network):
+    with pytest.raises(InputError, match="marks: there is no such task; the tasks are defect"):
+        multitask_classifier(network(), TASKS, loss_weights={"marks": 1.0})
+    with pytest.raises(InputError, match="type: expected a number.*got inf"):
+        multitask_classifier(network(), TASKS, loss_weights={"type": float("inf")})
+    with pytest.raises(InputError, match="type: a multiclass task has no positive labels"):
+        multitask_classifier(network(), TASKS, positive_weights={"type": [1.0, 1.0]})
+
+
 def test_mixed_precision_keeps_logits_in_float32(network, striped):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
