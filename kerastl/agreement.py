@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kerastl.batches import Batch
+from kerastl.decisions import decided
 from kerastl.errors import InputError
 from kerastl.evaluation import join
 from kerastl.export_report import Accuracy, Agreement
@@ -47,13 +48,19 @@ def run_all(
 
 
 def accuracies(
-    tasks: Sequence[Task], labels: Labels, scores: ByTask, *, draws: int, seed: int
+    tasks: Sequence[Task],
+    labels: Labels,
+    scores: ByTask,
+    *,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+    draws: int,
+    seed: int,
 ) -> dict[str, Accuracy]:
-    """The accuracy by task; without labels its n is 0."""
+    """The accuracy by task at its thresholds; without labels its n is 0."""
     if labels is None:
         return {t.name: Accuracy(None, None, None, 0) for t in tasks}
     usable = {n: np.clip(np.nan_to_num(s), 0, 1) for n, s in scores.items()}
-    frame = score(tasks, labels, usable, draws=draws, seed=seed).frame
+    frame = score(tasks, labels, usable, thresholds=thresholds, draws=draws, seed=seed).frame
     rows = frame[(frame["metric"] == "accuracy") & (frame["class"] == "")]
     return {
         r.task: Accuracy(_plain(r.value), _plain(r.low), _plain(r.high), int(r.n))
@@ -61,7 +68,13 @@ def accuracies(
     }
 
 
-def agreement(task: Task, ours: np.ndarray, theirs: np.ndarray, accuracy: Accuracy) -> Agreement:
+def agreement(
+    task: Task,
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    accuracy: Accuracy,
+    thresholds: Sequence[float] | None = None,
+) -> Agreement:
     """Compare a file's scores with the Keras model's.
 
     Args:
@@ -69,6 +82,7 @@ def agreement(task: Task, ours: np.ndarray, theirs: np.ndarray, accuracy: Accura
         ours: The Keras model's, `[n, classes]`.
         theirs: The file's, `[n, classes]`.
         accuracy: The file's accuracy.
+        thresholds: The task's, at which both are decided; None is 0.5.
 
     Example:
         >>> task, none = Task("t", ["a", "b"]), Accuracy(None, None, None, 0)
@@ -77,12 +91,9 @@ def agreement(task: Task, ours: np.ndarray, theirs: np.ndarray, accuracy: Accura
         >>> made.same, round(made.largest, 3), made.n
         (0.5, 0.3, 2)
     """
-    same = np.mean(_decided(task, ours) == _decided(task, theirs))
+    alike = decided(task, ours, thresholds) == decided(task, theirs, thresholds)
+    same = np.mean(alike if task.kind == "multilabel" else alike.all(axis=1))
     return Agreement(float(same), _plain(np.abs(ours - theirs).max()), len(ours), accuracy)
-
-
-def _decided(task: Task, scores: np.ndarray) -> np.ndarray:
-    return scores >= 0.5 if task.kind == "multilabel" else scores.argmax(axis=1)
 
 
 def _plain(value: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ class Predictions:
 
     Args:
         scores: By task `[n, classes]`, one score per class name.
-        labels: By task, as a Manifest's `labels()`; None where none were given.
+        labels: By task, as a Manifest's `labels()` (of which the uncertain ones
+            are unknown); None where none were given.
         rows: int `[n]`, the position in the data of each scored picture.
         skipped: Path and cause of each picture that could not be read.
     """
@@ -54,8 +55,10 @@ def evaluate(
         batch_size: Pictures in a batch.
 
     Returns:
-        The `Scores`, each with the number of known labels behind it. Pictures
-        that could not be read are left out, and counted in its notes.
+        The `Scores`, each with the number of known labels behind it, decided at
+        the model's thresholds. A label that is uncertain is never scored, whatever
+        training takes it for. Pictures that could not be read are left out, and
+        counted in the notes.
 
     Raises:
         InputError: For data without labels, or that the model does not fit.
@@ -73,11 +76,14 @@ def evaluate(
     found = predict_scores(predictor, data, batch_size=batch_size)
     if found.labels is None:
         raise InputError("Expected data with labels: a Manifest, or (images, labels).")
-    scores = score(predictor.tasks, found.labels, found.scores, draws=draws, seed=seed)
+    scores = score(
+        predictor.tasks, found.labels, found.scores,
+        thresholds=predictor.thresholds, draws=draws, seed=seed,
+    )  # fmt: skip
     if not found.skipped:
         return scores
     note = f"Pictures that could not be read, and are not counted: {len(found.skipped)}."
-    return Scores(scores.frame, scores.confusion, scores.reliability, (*scores.notes, note))
+    return replace(scores, notes=(*scores.notes, note))
 
 
 def predict_scores(
@@ -110,8 +116,8 @@ def predict_scores(
 
 
 def held_out(data: Manifest) -> Manifest:
-    """A Manifest's test part where it has one, else the Manifest itself."""
-    return data.split("test") if data.has("test") else data
+    """A Manifest's test part where it has one, else all of it; what is uncertain is unknown."""
+    return (data.split("test") if data.has("test") else data).certain()
 
 
 def batches_of(

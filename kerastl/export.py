@@ -47,9 +47,10 @@ def export(
 
     Every file takes uint8 RGB images `[batch, height, width, 3]` (in a `.tflite`
     file the batch is 1), preprocesses them itself and gives one output per task:
-    class scores `[batch, classes]`. Beside them go `labels.json` and
-    `report.json`. A file is kept only when its scores are those of the Keras
-    model; one that was there before is replaced only by a better one.
+    class scores `[batch, classes]`. Beside them go `labels.json`, which has the
+    thresholds that make answers of them, and `report.json`. A file is kept only
+    when its scores are those of the Keras model; one that was there before is
+    replaced only by a better one.
 
     Args:
         model: A kerastl model.
@@ -137,7 +138,7 @@ def _evaluation(
     if evaluation is not None:
         return batches_of(ours, evaluation), "held-out pictures"
     if isinstance(calibration, Manifest) and calibration.has("test"):
-        part = calibration.split("test")
+        part = held_out(calibration)
         return batches_of(ours, part, most=EVALUATION, seed=seed), "held-out pictures"
     images = _random_images(ours.image_size, seed)
     return [Batch(images, None, np.arange(len(images)))], "random images"
@@ -181,18 +182,19 @@ def _check(
     seed: int,
 ) -> ExportReport:
     """Run every file that was written beside the Keras model, on the same pictures."""
-    tasks, size = ours.tasks, ours.image_size
+    tasks, size, at = ours.tasks, ours.image_size, ours.thresholds
     predictors: dict[str, Predictor] = {"keras": ours}
     for form in (form for form, cause in causes.items() if not cause):
         opened = SavedModelPredictor if form == "saved_model" else LiteRTPredictor
-        predictors[form] = opened(work / FILES[form], tasks, size)
+        predictors[form] = opened(work / FILES[form], tasks, size, at)
     made, labels = run_all(predictors, pictures[0])
-    good = {n: accuracies(tasks, labels, s, draws=DRAWS, seed=seed) for n, s in made.items()}
+    good = {n: accuracies(tasks, labels, s, thresholds=at, draws=DRAWS, seed=seed)
+            for n, s in made.items()}  # fmt: skip
     files = []
     for form, cause in causes.items():
         found = {
-            t.name: agreement(t, made["keras"][t.name], made[form][t.name], good[form][t.name])
-            for t in (tasks if form in made else ())
+            n: agreement(t, made["keras"][n], made[form][n], good[form][n], at.get(n))
+            for n, t in ((t.name, t) for t in (tasks if form in made else ()))
         }
         cause = cause or _verdict(form, found)
         files.append(ExportedFile(form, FILES[form], _size(work / FILES[form]), found, cause))
@@ -215,7 +217,7 @@ def _keep(ours: Predictor, folder: Path, work: Path, report: ExportReport) -> No
         if new.exists():
             name = f"{file.file}.rejected" if file.cause else file.file
             _place(new, folder / name, work / f"{file.file}.older")
-    labels_file.write_labels(folder, ours.tasks, ours.image_size)
+    labels_file.write_labels(folder, ours.tasks, ours.image_size, ours.thresholds)
     update_report(folder, export=report.to_dict())
 
 

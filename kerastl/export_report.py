@@ -28,7 +28,7 @@ class Agreement:
 
     Args:
         same: Share of the pictures (for a multilabel task, of the labels) with
-            the same answer.
+            the same answer at the model's thresholds.
         largest: The largest difference between two scores; None if one is NaN.
         n: Pictures compared.
         accuracy: The file's own accuracy.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastl import __version__
+from kerastl.decisions import complete, threshold_count, threshold_faults
 from kerastl.errors import InputError
 from kerastl.files import write_json
 from kerastl.tasks import Task, as_tasks
@@ -16,17 +17,25 @@ NAME = "labels.json"
 INPUT = "images"
 """Name of the exported files' one input."""
 
+Described = tuple[tuple[Task, ...], tuple[int, int], dict[str, tuple[float, ...]]]
+
 LARGEST = 16 * 1024 * 1024
 LARGEST_SIDE = 16384
 
 
-def describe(tasks: Sequence[Task], image_size: tuple[int, int]) -> dict[str, Any]:
+def describe(
+    tasks: Sequence[Task],
+    image_size: tuple[int, int],
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+) -> dict[str, Any]:
     """The contents of `labels.json` as plain JSON values.
 
     Args:
         tasks: The tasks; each one's scores are the output of the same name.
         image_size: Height and width, in pixels.
+        thresholds: By task, as a Spec's; by default 0.5.
     """
+    at = complete(tasks, thresholds)
     return {
         "kerastl": __version__,
         "input": {
@@ -38,25 +47,29 @@ def describe(tasks: Sequence[Task], image_size: tuple[int, int]) -> dict[str, An
             "range": [0, 255],
             "resizing": "bilinear with antialiasing, stretched to the shape",
         },
-        "tasks": [{**t.to_dict(), "output": t.name, "scores": _meaning(t)} for t in tasks],
+        "tasks": [_described(t, at.get(t.name)) for t in tasks],
     }
 
 
 def write_labels(
-    folder: str | Path, tasks: Sequence[Task], image_size: tuple[int, int], name: str = NAME
+    folder: str | Path,
+    tasks: Sequence[Task],
+    image_size: tuple[int, int],
+    thresholds: Mapping[str, Sequence[float]] | None = None,
 ) -> Path:
     """Write `labels.json` into a folder, whole or not at all."""
-    return write_json(Path(folder) / name, describe(tasks, image_size))
+    return write_json(Path(folder) / NAME, describe(tasks, image_size, thresholds))
 
 
-def read_labels(path: str | Path) -> tuple[tuple[Task, ...], tuple[int, int]]:
-    """The tasks and the image size that a `labels.json` gives.
+def read_labels(path: str | Path) -> Described:
+    """The tasks, the image size and the thresholds that a `labels.json` gives.
 
     Args:
         path: The file.
 
     Returns:
-        The tasks, and (height, width) in pixels.
+        The tasks; (height, width) in pixels; and by name the thresholds of each
+        binary and multilabel task, 0.5 where the file (an older one) has none.
 
     Raises:
         InputError: If the file is missing or malformed, with every fault in it.
@@ -64,20 +77,42 @@ def read_labels(path: str | Path) -> tuple[tuple[Task, ...], tuple[int, int]]:
     values = _load(Path(path))
     faults = list(_faults(values))
     tasks: list[Task] = []
-    for number, task in enumerate(values["tasks"] if not faults else []):
+    for number, plain in enumerate(values["tasks"] if not faults else []):
         try:
-            tasks.append(Task(task["name"], tuple(task["classes"]), task["kind"]))
+            tasks.append(_task(plain))
         except InputError as error:
             faults += [f"tasks, number {number}: {fault}" for fault in error.faults]
     if faults:
         raise InputError(f"{path} does not describe an exported model. Export it again.", faults)
     height, width, _ = values["input"]["shape"]
-    return as_tasks(tasks), (height, width)
+    told = {t["name"]: t["thresholds"] for t in values["tasks"] if "thresholds" in t}
+    return as_tasks(tasks), (height, width), complete(tasks, told)
+
+
+def _task(plain: Mapping[str, Any]) -> Task:
+    task = Task(plain["name"], tuple(plain["classes"]), plain["kind"])
+    faults = list(threshold_faults(task, plain["thresholds"])) if "thresholds" in plain else []
+    if faults:
+        raise InputError(f"The thresholds of {task.name!r} cannot be used.", faults)
+    return task
+
+
+def _described(task: Task, thresholds: Sequence[float] | None) -> dict[str, Any]:
+    told = {**task.to_dict(), "output": task.name, "scores": _meaning(task)}
+    return {**told, "thresholds": list(thresholds)} if threshold_count(task) else told
 
 
 def _meaning(task: Task) -> str:
     if task.kind == "multilabel":
-        return "one per class, each from 0 to 1; a label is given from 0.5 on"
+        return (
+            "one per class, each from 0 to 1; a label is given where its score is at least its "
+            "threshold, in the order of the classes"
+        )
+    if task.kind == "binary":
+        return (
+            "two, from 0 to 1, together 1; the second class is the answer where its score is at "
+            "least the threshold, else the first"
+        )
     return "one per class, from 0 to 1, together 1; the largest is the answer"
 
 

@@ -7,10 +7,12 @@ the bootstrap, from the same lines of code. No measure loops over draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerastl.decisions import decided
 from kerastl.tasks import Task, known
 
 BINS = 15
@@ -29,6 +31,7 @@ class Answers:
         confidence: `[n, columns]`, the scores whose calibration is measured: one
             column (the top score) for exclusive classes, one per label otherwise.
         right: bool `[n, columns]`, whether what each confidence speaks of is so.
+            It knows no threshold: calibration is of the scores, not of decisions.
     """
 
     truth: np.ndarray
@@ -42,6 +45,12 @@ class Answers:
     def counted(self) -> np.ndarray:
         """bool `[n, columns]`: the confidences that have a known truth."""
         return self.seen if self.confidence.shape == self.seen.shape else self.seen[:, :1]
+
+    @property
+    def both(self) -> np.ndarray:
+        """bool `[classes]`: those with a known positive and a known negative."""
+        positive = self.truth & self.seen
+        return positive.any(axis=0) & (self.seen & ~self.truth).any(axis=0)
 
 
 def codes_of(task: Task, labels: np.ndarray) -> np.ndarray:
@@ -58,17 +67,30 @@ def codes_of(task: Task, labels: np.ndarray) -> np.ndarray:
     return codes.reshape(-1) if task.kind == "binary" else codes
 
 
-def answers(task: Task, codes: np.ndarray, scores: np.ndarray) -> Answers:
-    """The pictures with at least one known label, as `Answers`."""
+def answers(
+    task: Task,
+    codes: np.ndarray,
+    scores: np.ndarray,
+    thresholds: Sequence[float] | None = None,
+) -> Answers:
+    """The pictures with at least one known label, as `Answers`.
+
+    Args:
+        task: The task.
+        codes: As `codes_of` gives them.
+        scores: `[n, classes]` in [0, 1].
+        thresholds: The task's, as `decided` takes them; None is 0.5 everywhere.
+    """
     rows = known(codes) if codes.ndim == 1 else known(codes).any(axis=1)
     codes, scores = codes[rows], np.asarray(scores, dtype="float64")[rows]
+    picked = decided(task, scores, thresholds)
     if task.kind == "multilabel":
         seen, truth = known(codes), codes > 0
-        return Answers(truth, (scores >= 0.5) & seen, seen, scores, scores, truth)
-    each = np.arange(len(task.classes))
-    truth, top = codes[:, None] == each, scores.argmax(axis=1)
-    seen, right = np.ones_like(truth), (codes == top)[:, None]
-    return Answers(truth, top[:, None] == each, seen, scores, scores.max(axis=1)[:, None], right)
+        return Answers(truth, picked & seen, seen, scores, scores, truth)
+    truth = codes[:, None] == np.arange(len(task.classes))
+    right = (codes == scores.argmax(axis=1))[:, None]
+    confidence = scores.max(axis=1)[:, None]
+    return Answers(truth, picked, np.ones_like(truth), scores, confidence, right)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -85,7 +107,7 @@ def average(values: np.ndarray) -> np.ndarray:
 
 def over_all(a: Answers, counts: np.ndarray, exclusive: bool) -> dict[str, np.ndarray]:
     """Accuracy, calibration error and log loss of a whole task: `[draws]` each."""
-    hits = a.right if exclusive else (a.picked == a.truth) & a.seen
+    hits = a.picked & a.truth if exclusive else (a.picked == a.truth) & a.seen
     trials = _sum(a.counted.sum(axis=1), counts)
     error = average(np.stack([_gap(a, c, counts) for c in range(a.confidence.shape[1])]))
     return {

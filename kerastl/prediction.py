@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kerastl.batches import ordered_map
+from kerastl.decisions import decided
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.pictures import PICTURE_SUFFIXES, PictureError, load_picture
@@ -39,8 +40,9 @@ def predict(
     Returns:
         A frame, one row a picture in the order given: `image` (its path, or its
         number); for each task `<task>`, the class (for a multilabel task the
-        labels with a score of at least 0.5, joined by ";"), and its scores
-        `<task>.<class>`; and `error`, why the picture could not be read, else "".
+        labels that are given, joined by ";"), decided at the model's thresholds,
+        and its scores `<task>.<class>`; and `error`, why the picture could not be
+        read, else "".
 
     Raises:
         InputError: For a model that cannot be read, or where there is no picture.
@@ -134,16 +136,13 @@ def _batch(predictor: Predictor, images: np.ndarray, errors: dict[int, str]) -> 
     scores = predictor.predict(images)
     columns: dict[str, Any] = {}
     for task in predictor.tasks:
-        columns[task.name] = _answers(task, scores[task.name])
+        answers = decided(task, scores[task.name], predictor.thresholds.get(task.name))
+        columns[task.name] = [
+            ";".join(c for c, told in zip(task.classes, row, strict=True) if told)
+            for row in answers
+        ]
         columns |= dict(zip(class_columns(task), scores[task.name].T, strict=True))
     frame = pd.DataFrame(columns)
     frame.loc[list(errors), frame.columns] = np.nan
     frame["error"] = [errors.get(i, "") for i in range(len(images))]
     return frame
-
-
-def _answers(task: Task, scores: np.ndarray) -> list[str]:
-    if task.kind == "multilabel":
-        named = [[c for c, s in zip(task.classes, row, strict=True) if s >= 0.5] for row in scores]
-        return [";".join(names) for names in named]
-    return [task.classes[i] for i in scores.argmax(axis=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerastl import labels_file
 from kerastl.arrays import image_array
+from kerastl.decisions import complete
 from kerastl.engines import forward
 from kerastl.errors import InputError
 from kerastl.litert import LiteRTModel
@@ -21,6 +22,7 @@ from kerastl.streams import quiet
 from kerastl.tasks import Task, by_task, class_scores
 
 Size = tuple[int, int]
+Thresholds = Mapping[str, Sequence[float]]
 FORMS = "a .keras file, a SavedModel folder, a .tflite file or the folder of a run"
 
 
@@ -30,10 +32,13 @@ class Predictor(Protocol):
     Attributes:
         tasks: What it predicts.
         image_size: Height and width of the images it takes, in pixels.
+        thresholds: By name of each binary and multilabel task, the score from which
+            on each label (of a binary task: the second class) is the answer.
     """
 
     tasks: tuple[Task, ...]
     image_size: Size
+    thresholds: Thresholds
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Scores by task name, float32 `[n, classes]`, of images uint8 `[n, height, width, 3]`."""
@@ -49,6 +54,7 @@ class KerasPredictor:
     def __init__(self, model: keras.Model):
         spec = spec_of(model)
         self.model, self.tasks, self.image_size = model, spec.tasks, spec.image_size
+        self.thresholds = complete(spec.tasks, spec.thresholds)
         self._forward = forward(model)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,13 +71,21 @@ class SavedModelPredictor:
         path: The folder.
         tasks: The tasks its outputs belong to.
         image_size: Height and width, in pixels.
+        thresholds: Those of the tasks; by default 0.5.
 
     Raises:
         InputError: If it is no whole SavedModel, or another one than described.
     """
 
-    def __init__(self, path: str | Path, tasks: tuple[Task, ...], image_size: Size):
+    def __init__(
+        self,
+        path: str | Path,
+        tasks: tuple[Task, ...],
+        image_size: Size,
+        thresholds: Thresholds | None = None,
+    ):
         self.path, self.tasks, self.image_size = Path(path), tasks, image_size
+        self.thresholds = complete(tasks, thresholds)
         self._loaded = _load_saved_model(self.path)
         self._call = self._loaded.signatures["serving_default"]
         made = {name: s.shape[-1] for name, s in self._call.structured_outputs.items()}
@@ -93,13 +107,21 @@ class LiteRTPredictor:
         path: The file.
         tasks: The tasks its outputs belong to.
         image_size: Height and width, in pixels.
+        thresholds: Those of the tasks; by default 0.5.
 
     Raises:
         InputError: If it is no whole TFLite file, or another one than described.
     """
 
-    def __init__(self, path: str | Path, tasks: tuple[Task, ...], image_size: Size):
+    def __init__(
+        self,
+        path: str | Path,
+        tasks: tuple[Task, ...],
+        image_size: Size,
+        thresholds: Thresholds | None = None,
+    ):
         self.path, self.tasks, self.image_size = Path(path), tasks, image_size
+        self.thresholds = complete(tasks, thresholds)
         self.model = LiteRTModel(path)
         shape = (*self.model.image_size, 3)
         _check_described(self.path, (self.model.outputs, shape), tasks, image_size)
@@ -119,7 +141,7 @@ def load_predictor(path: str | Path) -> Predictor:
             of a run, which holds `model.keras`.
 
     Returns:
-        The predictor: `tasks`, `image_size` and `predict(images)`.
+        The predictor: `tasks`, `image_size`, `thresholds` and `predict(images)`.
 
     Raises:
         InputError: If the path is none of these, or the file is damaged.
@@ -149,7 +171,7 @@ def as_predictor(model: keras.Model | Predictor | str | Path) -> Predictor:
     return KerasPredictor(model) if isinstance(model, keras.Model) else model
 
 
-def read_beside(path: Path) -> tuple[tuple[Task, ...], Size]:
+def read_beside(path: Path) -> labels_file.Described:
     """What the `labels.json` beside a model file (or SavedModel folder) says."""
     return labels_file.read_labels(path.parent / labels_file.NAME)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kerastl.errors import InputError
 from kerastl.evaluation import Predictions
 from kerastl.features import extract_features
 from kerastl.files import replacing
+from kerastl.label_report import label_report
 from kerastl.manifest import Manifest
 from kerastl.plots import plot_scores
 from kerastl.prediction import class_columns
@@ -25,8 +27,9 @@ from kerastl.readers import read_csv, read_folder
 from kerastl.reports import update_report
 from kerastl.saving import save_model
 from kerastl.scores import Scores, score
-from kerastl.spec import spec_of
+from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task, by_task, class_scores
+from kerastl.thresholds import Thresholds, choose_thresholds
 
 ROOT = Path("saved_models")
 MODEL = "model.keras"
@@ -34,22 +37,30 @@ STATE = ".fit"
 """Folder inside a run's in which fit keeps its state until the run is whole."""
 
 
-def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0) -> Manifest:
+def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: Any) -> Manifest:
     """Read the pictures that a command names: a folder, a .csv table or tfds:NAME.
 
     Args:
         data: What to read.
         tasks: Columns of a table to predict; by default all that are not taken.
         seed: Seed of the splits.
+        **words: Of a table: `unknown`, `unsure` and `uncertain`, as `read_csv` has them.
+
+    Raises:
+        InputError: For data that cannot be read, or options of a table for others.
     """
+    path = Path(data)
+    table = path.suffix.lower() in (".csv", ".tsv")
+    if words and not table:
+        options = ", ".join(f"--{name}" for name in words)
+        raise InputError(f"{options}: only the cells of a .csv table have such words.")
     if data.startswith("tfds:"):
         from kerastl.tfds import read_tfds
 
         return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=list(tasks) or None)
-    path = Path(data)
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if table:
         sep = "\t" if path.suffix.lower() == ".tsv" else ","
-        return read_csv(path, sep=sep, seed=seed, tasks=list(tasks) or None)
+        return read_csv(path, sep=sep, seed=seed, tasks=list(tasks) or None, **words)
     if tasks:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     return read_folder(path, seed=seed)
@@ -80,27 +91,70 @@ def run_folder(data: str, out: str | Path | None, *, resume: bool) -> Path:
     return folder
 
 
-def score_run(model: keras.Model, manifest: Manifest) -> tuple[Scores, Predictions]:
-    """Scores on the held-out pictures, and predictions for every picture, in one pass.
+def predict_run(model: keras.Model, manifest: Manifest) -> Predictions:
+    """Predictions for every picture that can be read, in one pass.
 
     The pass is that of the features in front of the heads, on the fastest engine
     that agrees with Keras; the heads then take no time.
 
     Args:
         model: A kerastl model.
-        manifest: All pictures. Those of the test part are scored; without one
-            those of val; without either all of them.
+        manifest: All pictures; a label that is uncertain counts as unknown.
     """
     prefix, heads = split(model, spec_of(model).features)
-    found = extract_features(prefix, manifest, tasks=manifest.tasks)
+    found = extract_features(prefix, manifest.certain(), tasks=manifest.tasks)
     logits = by_task(manifest.tasks, forward(heads)(found.values[:, 0]))
     predicted = {t.name: class_scores(t, logits[t.name]) for t in manifest.tasks}
+    return Predictions(predicted, found.labels, found.rows, dict(manifest.skipped))
+
+
+def tune_run(
+    model: keras.Model, manifest: Manifest, found: Predictions, metric: str
+) -> Thresholds | None:
+    """Choose thresholds on the val part of what was predicted, and store them with the model.
+
+    Args:
+        model: A kerastl model.
+        manifest: All pictures.
+        found: What `predict_run` gave for them.
+        metric: As in `choose_thresholds`.
+
+    Returns:
+        The thresholds; None where there is no val part, or no task that has one:
+        the model then keeps those it has.
+    """
+    if not manifest.has("val") or all(t.kind == "multiclass" for t in manifest.tasks):
+        return None
+    part = _part(manifest, found, "val")
+    chosen = choose_thresholds(manifest.tasks, part.labels, part.scores, metric=metric)
+    with_spec(model, spec_of(model), thresholds=chosen.values)
+    return chosen
+
+
+def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> Scores:
+    """Scores on the held-out pictures, decided at the model's thresholds.
+
+    Args:
+        model: A kerastl model.
+        manifest: All pictures. Those of the test part are scored; without one
+            those of val; without either all of them.
+        found: What `predict_run` gave for them.
+    """
     name = next((s for s in ("test", "val") if manifest.has(s)), None)
-    splits = manifest.frame["split"].to_numpy() if name else None
-    chosen = slice(None) if name is None else splits[found.rows] == name
+    part = found if name is None else _part(manifest, found, name)
+    thresholds = spec_of(model).thresholds
+    scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds)
+    if name != "val" or not thresholds:
+        return scores
+    note = "There is no test part: scored on the pictures that chose the thresholds, so optimistic."
+    return replace(scores, notes=(*scores.notes, note))
+
+
+def _part(manifest: Manifest, found: Predictions, name: str) -> Predictions:
+    chosen = manifest.frame["split"].to_numpy()[found.rows] == name
+    scores = {task: values[chosen] for task, values in found.scores.items()}
     labels = {task: values[chosen] for task, values in found.labels.items()}
-    scores = score(manifest.tasks, labels, {t: v[chosen] for t, v in predicted.items()})
-    return scores, Predictions(predicted, found.labels, found.rows, dict(manifest.skipped))
+    return replace(found, scores=scores, labels=labels, rows=found.rows[chosen])
 
 
 def predictions_frame(manifest: Manifest, found: Predictions, root: Path | None) -> pd.DataFrame:
@@ -139,8 +193,12 @@ def write_run(
     *,
     settings: Mapping[str, Any],
     root: Path | None = None,
-) -> Scores:
+    thresholds_metric: str | None = "f1",
+) -> tuple[Scores, Thresholds | None]:
     """Score a trained model and write all that belongs to it; the state of its fit goes.
+
+    Thresholds are chosen on the val part and stored in the model; the scores are of
+    the test part, at these thresholds.
 
     Args:
         folder: The run's folder.
@@ -149,12 +207,17 @@ def write_run(
         history: Of its fit.
         settings: What it was made with, for the report.
         root: The folder that picture paths are written relative to, if any.
+        thresholds_metric: What the thresholds are chosen by, as in
+            `choose_thresholds`; None leaves the model's as they are.
 
     Returns:
-        The scores on the held-out pictures.
+        The scores on the held-out pictures, and the thresholds; None where none
+        were chosen.
     """
+    found = predict_run(model, manifest)
+    tuned = tune_run(model, manifest, found, thresholds_metric) if thresholds_metric else None
     save_model(model, folder / MODEL)
-    scores, found = score_run(model, manifest)
+    scores = score_run(model, manifest, found)
     _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
     _write_csv(folder / "history.csv", pd.DataFrame(history.history))
     plot_scores(scores, folder / "scores.png")
@@ -165,9 +228,11 @@ def write_run(
         data=_about(manifest),
         training={**settings, "epochs": len(history.epoch), "weights": str(history.movement)},
         scores=scores.to_dict(),
+        thresholds=tuned.records() if tuned else [],
+        labels=label_report(manifest).to_dict(),
     )
     shutil.rmtree(folder / STATE, ignore_errors=True)
-    return scores
+    return scores, tuned
 
 
 def _about(manifest: Manifest) -> dict[str, Any]:

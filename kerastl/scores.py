@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from kerastl import measures
+from kerastl.bootstrap import every_measure, interval, resampled, wilson
+from kerastl.decisions import HALF, complete
 from kerastl.errors import InputError
 from kerastl.measures import Answers
 from kerastl.tasks import Task, as_tasks, known
 
 COLUMNS = ("task", "class", "metric", "value", "low", "high", "n", "positives")
-# Entries of the table of counts that one block of draws may have: 8 MiB of float32.
-BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,14 @@ class Scores:
 
     Args:
         frame: Columns task, class ("" for the whole task), metric, value, low,
-            high (95 % percentile bootstrap over pictures), n (known labels) and
-            positives (of the class; missing for a whole task).
+            high (its 95 % interval, see `score`), n (known labels) and positives
+            (of the class; missing for a whole task).
         confusion: Counts by task, true classes down, predicted classes across;
             for multiclass and binary tasks.
         reliability: By task, a row per filled bin: low, high, confidence (mean),
             frequency (how often it was so), n.
-        notes: Why a value is missing, and which classes an average leaves out.
+        notes: Why a value is missing, which classes an average leaves out, and
+            the thresholds that are not 0.5.
     """
 
     frame: pd.DataFrame
@@ -67,12 +68,11 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
-        rows = [{k: _plain(v) for k, v in row.items()} for row in self.frame.to_dict("records")]
         confusion = {
             t: {"classes": list(c.index), "counts": c.to_numpy().tolist()}
             for t, c in self.confusion.items()
         }
-        return {"scores": rows, "confusion": confusion, "notes": list(self.notes)}
+        return {"scores": records(self.frame), "confusion": confusion, "notes": list(self.notes)}
 
     def __str__(self) -> str:
         lines = []
@@ -86,22 +86,32 @@ def score(
     labels: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
     *,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Scores:
     """Score predictions on the labels that are known.
 
-    A whole task gets accuracy, macro F1, AUC (one class against the rest, the mean
-    over classes), expected calibration error (15 equal bins of the top score; for
-    multilabel of each label's score, averaged) and log loss. A class gets precision,
-    recall, F1 and AUC, and a label its average precision too. A multilabel task's
-    accuracy is that of its single known labels, decided at 0.5.
+    A whole task gets accuracy, macro F1, AUC (one class against the rest), expected
+    calibration error (15 equal bins of the top score; for multilabel of each label's
+    score, averaged) and log loss. A class gets precision, recall, F1 and AUC, and a
+    label its average precision too. A multilabel task's accuracy is that of its
+    single known labels, and it gets its labels' mean average precision. Averages
+    over classes (macro F1, AUC, average precision) are over those with a known
+    positive and a known negative; the notes name the others.
+
+    An interval is the 95 % percentile interval of a bootstrap over pictures. Where
+    a proportion (accuracy, precision, recall) is 0 or 1, every draw repeats it and
+    the bootstrap has no width; there it is Wilson's score interval, with n the
+    pictures, the predicted or the positives behind the proportion.
 
     Args:
         tasks: The tasks.
         labels: By task: codes `[n]`, `[n, 1]` for binary, `[n, labels]` for
             multilabel; unknown is -1, a soft label is positive from 0.5.
         scores: By task: `[n, classes]` in [0, 1], one per class name.
+        thresholds: By task, as a Spec's: a label is given, and the second class of
+            a binary task is the answer, from this score on; by default 0.5.
         draws: Bootstrap draws over pictures; 0 for no intervals. Draws in which a
             value is undefined are left out.
         seed: Seed of the draws.
@@ -110,7 +120,7 @@ def score(
         The `Scores`.
 
     Raises:
-        InputError: For labels or scores that do not fit their task.
+        InputError: For labels, scores or thresholds that do not fit their task.
 
     Example:
         >>> task = Task("sky", ["grey", "blue"])
@@ -121,15 +131,18 @@ def score(
     References:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
+        Wilson, "Probable Inference, the Law of Succession, and Statistical
+        Inference", JASA 1927.
     """
     tasks = as_tasks(tasks)
     _check(tasks, labels, scores, draws)
+    at = complete(tasks, thresholds)
     rows, notes, confusion, reliability = [], [], {}, {}
     for task in tasks:
         codes = measures.codes_of(task, labels[task.name])
-        found = measures.answers(task, codes, scores[task.name])
+        found = measures.answers(task, codes, scores[task.name], at.get(task.name))
         rows += _rows(task, found, draws, seed)
-        notes += _notes(task, found)
+        notes += [*_notes(task, found), *_moved(task, at.get(task.name, ()))]
         reliability[task.name] = _reliability(found)
         if task.kind != "multilabel":
             confusion[task.name] = _confusion(task, found)
@@ -137,49 +150,36 @@ def score(
     return Scores(frame, confusion, reliability, tuple(notes))
 
 
-def _measure(task: Task, a: Answers, counts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-    """Every measure of a task by (class, metric): `[draws]` each."""
-    exclusive = task.kind != "multilabel"
-    whole = measures.over_all(a, counts, exclusive)
-    each = measures.by_class(a, counts, precise=not exclusive)
-    whole["macro_f1"] = measures.average(each["f1"])
-    whole["auc"] = measures.average(each["auc"])
-    order = ("accuracy", "macro_f1", "auc", "calibration_error", "log_loss")
-    found = {("", m): whole[m] for m in order}
-    for i, name in enumerate(task.classes):
-        found |= {(name, m): values[i] for m, values in each.items()}
-    return found
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as plain JSON values; what is undefined is None."""
+    return [{k: _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
 
 
 def _rows(task: Task, a: Answers, draws: int, seed: int) -> Iterator[tuple]:
-    values = _measure(task, a, np.ones((len(a.truth), 1)))
-    blocks = [_measure(task, a, c) for c in _resampled(len(a.truth), draws, seed)]
+    values = every_measure(task, a, np.ones((len(a.truth), 1)))
+    blocks = [every_measure(task, a, c) for c in resampled(len(a.truth), draws, seed)]
     n_of = dict(zip(task.classes, a.seen.sum(axis=0).tolist(), strict=True))
     positives = dict(zip(task.classes, (a.truth & a.seen).sum(axis=0).tolist(), strict=True))
+    trials = _trials(task, a)
     for key, value in values.items():
         name, metric = key
         drawn = np.concatenate([b[key] for b in blocks]) if blocks else np.array([])
-        low, high = _interval(drawn)
+        flat = blocks and key in trials and value[0] in (0, 1)
+        low, high = wilson(float(value[0]), trials[key]) if flat else interval(drawn)
         n = n_of[name] if name else int(a.counted.sum())
         yield task.name, name, metric, float(value[0]), low, high, n, positives.get(name)
 
 
-def _resampled(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Blocks of `[n, some draws]` float32: how often each picture was drawn."""
-    rng = np.random.default_rng(seed)
-    size = max(1, BLOCK // max(1, n))
-    for first in range(0, draws if n else 0, size):
-        some = min(size, draws - first)
-        flat = rng.integers(0, n, size=(n, some)) * some + np.arange(some)
-        yield np.bincount(flat.ravel(), minlength=n * some).reshape(n, some).astype("float32")
-
-
-def _interval(drawn: np.ndarray) -> tuple[float, float]:
-    defined = drawn[~np.isnan(drawn)]
-    if not len(defined):
-        return math.nan, math.nan
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return float(low), float(high)
+def _trials(task: Task, a: Answers) -> dict[tuple[str, str], int]:
+    """What each proportion is a share of: the pictures, the predicted, the positives."""
+    behind = {
+        "precision": (a.picked & a.seen).sum(axis=0),
+        "recall": (a.truth & a.seen).sum(axis=0),
+    }
+    found = {("", "accuracy"): len(a.truth)}
+    for metric, counts in behind.items():
+        found |= {(c, metric): int(n) for c, n in zip(task.classes, counts, strict=True)}
+    return found
 
 
 def _notes(task: Task, a: Answers) -> Iterator[str]:
@@ -191,12 +191,27 @@ def _notes(task: Task, a: Answers) -> Iterator[str]:
     def named(mask: np.ndarray) -> str:
         return ", ".join(c for c, m in zip(task.classes, mask, strict=True) if m)
 
-    if names := named(positive == 0):
-        yield f"{task.name}: no known positive of {names}: recall and AUC are undefined."
+    labels = task.kind == "multilabel"
+    if names := named(seen == 0):
+        yield f"{task.name}: no known label of {names}: nothing of it could be scored."
+    if names := named((positive == 0) & (seen > 0)):
+        curves = "recall, AUC and average precision" if labels else "recall and AUC"
+        yield f"{task.name}: no known positive of {names}: {curves} are undefined."
     if names := named((positive == seen) & (seen > 0)):
         yield f"{task.name}: no known negative of {names}: AUC is undefined."
-    if names := named(~(a.picked & a.seen).any(axis=0)):
+    if names := named(~a.both):
+        averages = "macro F1, AUC and average precision" if labels else "macro F1 and AUC"
+        yield f"{task.name}: the averages ({averages}) leave out {names}."
+    if names := named(~(a.picked & a.seen).any(axis=0) & (seen > 0)):
         yield f"{task.name}: {names} was never predicted: precision is undefined."
+
+
+def _moved(task: Task, thresholds: Sequence[float]) -> Iterator[str]:
+    """The thresholds that are not 0.5, in words."""
+    labels = task.classes if task.kind == "multilabel" else task.classes[1:]
+    moved = [f"{c} {t:.3f}" for c, t in zip(labels, thresholds, strict=False) if t != HALF]
+    if moved:
+        yield f"{task.name}: decided at a score of {', '.join(moved)}; 0.5 where none is named."
 
 
 def _confusion(task: Task, a: Answers) -> pd.DataFrame:

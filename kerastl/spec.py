@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 
+from kerastl.decisions import check_thresholds
 from kerastl.errors import InputError
 from kerastl.tasks import Task
 
@@ -27,6 +28,12 @@ class Spec:
         trainable: The policy that was asked for.
         train_batch_norm: Whether BatchNorm in trained stages trains too.
         rates: Layer -> the rate (dropout, noise) it had before it was frozen.
+        thresholds: Task -> the score from which on each label is given: one number
+            per label, for a binary task one, of its second class. A task that is
+            not there is decided at 0.5.
+
+    Raises:
+        InputError: For thresholds that do not fit the tasks.
     """
 
     tasks: tuple[Task, ...]
@@ -37,6 +44,10 @@ class Spec:
     trainable: Trainable = False
     train_batch_norm: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "thresholds", check_thresholds(self.tasks, self.thresholds))
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
@@ -44,6 +55,7 @@ class Spec:
         plain["tasks"] = [t.to_dict() for t in self.tasks]
         plain["image_size"] = list(self.image_size)
         plain["rates"] = dict(self.rates)
+        plain["thresholds"] = {name: list(values) for name, values in self.thresholds.items()}
         return plain
 
     @classmethod

@@ -20,7 +20,7 @@ from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume
 from kerastl.sources import Options, Source
-from kerastl.spec import Trainable, spec_of
+from kerastl.spec import Trainable, spec_of, with_spec
 from kerastl.trainable import (
     Movement,
     movement,
@@ -154,6 +154,7 @@ def fit(
     finally:
         source.close()
         set_trainable(model, spec.trainable)
+        _forget_thresholds(model)
     return _history(model, histories, _checked(movement(model, before, trained)))
 
 
@@ -261,6 +262,14 @@ def _checked(found: Movement) -> Movement:
     else:
         log.info("%s", found)
     return found
+
+
+def _forget_thresholds(model: keras.Model) -> None:
+    """Thresholds that were tuned for other weights are not kept."""
+    spec = spec_of(model)
+    if spec.thresholds:
+        log.info("The decision thresholds are 0.5 again: they were tuned before this fit.")
+        with_spec(model, spec, thresholds={})
 
 
 def _history(model, histories, found: Movement) -> keras.callbacks.History:

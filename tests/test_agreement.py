@@ -34,6 +34,20 @@ def test_a_multilabel_task_agrees_label_by_label():
     assert made.largest == pytest.approx(0.3)
 
 
+def test_answers_are_compared_at_the_thresholds():
+    ours, theirs = np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([[0.9, 0.1], [0.8, 0.2]])
+    at = [agreement(TASKS[1], ours, theirs, NONE, t).same for t in (None, [0.3], [0.05])]
+    assert at == [1.0, 0.5, 1.0]
+    assert agreement(TASKS[2], ours, theirs, NONE, [0.7, 0.3]).same == 0.5
+    zone = agreement(TASKS[0], np.eye(3), np.eye(3)[[0, 1, 1]], NONE)
+    assert zone.same == pytest.approx(2 / 3)
+    labels, scores = {"alarm": np.array([0, 1])}, {"alarm": ours}
+    options = {"draws": 20, "seed": 0}
+    half = accuracies(TASKS[1:2], labels, scores, **options)
+    moved = accuracies(TASKS[1:2], labels, scores, thresholds={"alarm": [0.3]}, **options)
+    assert (half["alarm"].value, moved["alarm"].value) == (0.5, 1.0)
+
+
 def test_nan_is_no_agreement():
     made = agreement(TASKS[1], np.array([[0.9, 0.1]]), np.full((1, 2), np.nan), NONE)
     assert made.largest is None

@@ -13,6 +13,8 @@ from kerastl.evaluation import batches_of, evaluate, predict_scores
 from kerastl.images import image_dataset
 from kerastl.manifest import Manifest
 from kerastl.predictors import KerasPredictor
+from kerastl.scores import score
+from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task, by_task, class_scores
 
 
@@ -44,6 +46,43 @@ def test_manifest_arrays_and_dataset_give_the_same(model, manifest):
     assert frames[0]["n"].max() > 0
     for frame in frames[1:]:
         pd.testing.assert_frame_equal(frame, frames[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_batch_by_batch_equals_all_at_once(model, manifest, batch_size):
+    whole = evaluate(model, manifest, draws=20, batch_size=16)
+    parts = evaluate(model, manifest, draws=20, batch_size=batch_size)
+    pd.testing.assert_frame_equal(parts.frame, whole.frame, rtol=1e-5)
+    assert parts.notes == whole.notes
+    arrays = (patches(), manifest.labels())
+    streamed = image_dataset(manifest.split("test"), image_size=16, batch_size=batch_size)
+    whole, parts = (evaluate(model, arrays, draws=0, batch_size=b) for b in (40, batch_size))
+    pd.testing.assert_frame_equal(parts.frame, whole.frame, rtol=1e-5)
+    frame = evaluate(model, streamed, draws=20).frame
+    pd.testing.assert_frame_equal(frame, evaluate(model, manifest, draws=20).frame, rtol=1e-5)
+
+
+def test_the_scores_are_decided_at_the_models_thresholds(manifest):
+    model, thresholds = tiny(), {"alarm": [0.4], "marks": [0.6, 0.45]}
+    found = predict_scores(model, manifest)
+    half = evaluate(model, manifest, draws=0)
+    with_spec(model, spec_of(model), thresholds=thresholds)
+    moved = evaluate(model, manifest, draws=0)
+    options = {"thresholds": thresholds, "draws": 0}
+    expected = score(TASKS, found.labels, found.scores, **options)
+    pd.testing.assert_frame_equal(moved.frame, expected.frame)
+    assert not moved.frame["value"].equals(half.frame["value"])
+
+
+def test_uncertain_labels_are_scored_by_no_policy(model, manifest):
+    frame = manifest.frame.copy()
+    frame.loc[frame.index[-3:], ["alarm", "marks.v", "zone"]] = -2
+    whole = Manifest(frame.drop(columns="split"), TASKS)
+    policy = whole.with_uncertain({"alarm": "positive", "marks": 0.7})
+    frames = [evaluate(model, m, draws=0).frame for m in (whole, policy)]
+    pd.testing.assert_frame_equal(*frames)
+    n = frames[0].set_index(["task", "class", "metric"])["n"]
+    assert n["marks", "v", "f1"] == 37
 
 
 def test_a_manifest_without_a_test_part_is_scored_whole(model, manifest):

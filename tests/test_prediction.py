@@ -14,6 +14,7 @@ from kerastl.errors import InputError
 from kerastl.export import export
 from kerastl.prediction import find_pictures, load_predictor, predict
 from kerastl.saving import save_model
+from kerastl.spec import spec_of, with_spec
 
 COLUMNS = "image zone zone.a zone.b zone.c alarm alarm.no alarm.yes marks marks.u marks.v error"
 
@@ -64,6 +65,20 @@ def test_the_answers_are_those_of_the_scores(model):
     assert ((frame["alarm"] == "yes") == (frame["alarm.yes"] > frame["alarm.no"])).all()
     for row in frame.to_dict("records"):
         assert row["marks"] == ";".join(c for c in "uv" if row[f"marks.{c}"] >= 0.5)
+
+
+def test_the_answers_are_decided_at_the_models_thresholds():
+    model = tiny()
+    before = predict(model, patches())
+    at = {t: float(before[t].median()) for t in ("alarm.yes", "marks.u", "marks.v")}
+    thresholds = {"alarm": [at["alarm.yes"]], "marks": [at["marks.u"], at["marks.v"]]}
+    with_spec(model, spec_of(model), thresholds=thresholds)
+    frame = predict(model, patches())
+    assert ((frame["alarm"] == "yes") == (frame["alarm.yes"] >= at["alarm.yes"])).all()
+    assert (frame["alarm"] == "yes").sum() == 20
+    for row in frame.to_dict("records"):
+        assert row["marks"] == ";".join(c for c in "uv" if row[f"marks.{c}"] >= at[f"marks.{c}"])
+    assert frame["zone"].equals(before["zone"])
 
 
 def test_a_picture_that_cannot_be_read_has_its_row_and_cause(model, pictures, tmp_path):

@@ -7,7 +7,9 @@ import math
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from kerastl.errors import InputError
@@ -71,6 +73,124 @@ def test_multilabel_equals_scikit_learn_on_the_known_entries():
     assert s.get("scene", "accuracy") == pytest.approx(np.mean(right))
     assert s.frame["n"].iloc[0] == len(right)
     assert "scene" not in s.confusion
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_measure_equals_scikit_learn_under_random_holes_and_thresholds(seed):
+    rng = np.random.default_rng(seed)
+    names = ["a", "b", "c", "never", "always", "unknown"]
+    task, at = Task("m", names, kind="multilabel"), rng.uniform(0.2, 0.8, 6)
+    labels = np.where(
+        rng.random((120, 6)) < rng.uniform(0.1, 0.8), -1, rng.integers(0, 2, (120, 6))
+    )
+    labels[:, 3] = np.minimum(labels[:, 3], 0)
+    labels[:, 4] = np.where(labels[:, 4] < 0, -1, 1)
+    labels[:, 5] = -1
+    given = np.round(rng.random((120, 6)) * 0.7 + 0.3 * (labels == 1), 2)
+    s = score(task, {"m": labels}, {"m": given}, thresholds={"m": at}, draws=0)
+    hits, losses, gaps, each = [], [], [], {"f1": [], "auc": [], "average_precision": []}
+    for i, name in enumerate(names):
+        seen = labels[:, i] >= 0
+        y, p = labels[seen, i], given[seen, i]
+        rows = s.frame[s.frame["class"] == name]
+        assert set(rows["n"]) == {seen.sum()}
+        assert set(rows["positives"]) == {(y == 1).sum()}
+        if not seen.any():
+            assert rows["value"].isna().all()
+            continue
+        told, options = p >= at[i], {"zero_division": np.nan}
+        expected = {
+            "precision": sk.precision_score(y, told, **options),
+            "recall": sk.recall_score(y, told, **options),
+            "f1": sk.f1_score(y, told, **options),
+        }
+        if len(set(y)) == 2:
+            expected["auc"] = sk.roc_auc_score(y, p)
+            expected["average_precision"] = sk.average_precision_score(y, p)
+            for metric, values in each.items():
+                values.append(expected[metric])
+        for metric, value in expected.items():
+            assert s.get("m", metric, name) == pytest.approx(value, nan_ok=True), (name, metric)
+        hits += (told == y).tolist()
+        clipped = np.clip(p, 1e-15, 1 - 1e-15)
+        losses += np.where(y == 1, -np.log(clipped), -np.log(1 - clipped)).tolist()
+        bins = np.clip(np.ceil(p * 15) - 1, 0, 14)
+        gaps.append(sum(abs((p - y)[bins == b].sum()) for b in range(15)) / len(y))
+    assert len(each["f1"]) == 3
+    assert s.get("m", "accuracy") == pytest.approx(np.mean(hits))
+    assert s.get("m", "macro_f1") == pytest.approx(np.mean(each["f1"]))
+    assert s.get("m", "auc") == pytest.approx(np.mean(each["auc"]))
+    expected = np.mean(each["average_precision"])
+    assert s.get("m", "average_precision") == pytest.approx(expected)
+    assert s.get("m", "calibration_error") == pytest.approx(np.mean(gaps))
+    assert s.get("m", "log_loss") == pytest.approx(np.mean(losses))
+    assert "m: the averages (macro F1, AUC and average precision) leave out never, always, " \
+        "unknown." in s.notes  # fmt: skip
+
+
+def test_what_is_unknown_changes_no_figure_and_no_label_touches_another():
+    rng = np.random.default_rng(5)
+    labels, given = rng.integers(-1, 2, (80, 3)), rng.random((80, 3))
+    other = np.where(labels < 0, rng.random((80, 3)), given)
+    frames = [score(SCENE, {"scene": labels}, {"scene": g}, draws=30).frame for g in (given, other)]
+    pd.testing.assert_frame_equal(*frames)
+    changed = given.copy()
+    changed[:, 2] = 1 - changed[:, 2]
+    frame = score(SCENE, {"scene": labels}, {"scene": changed}, draws=30).frame
+    for name, same in (("sea", True), ("hill", True), ("town", False)):
+        mine, before = (f[f["class"] == name].reset_index() for f in (frame, frames[0]))
+        assert mine.equals(before) is same
+
+
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.77])
+def test_a_binary_task_is_decided_at_its_threshold(at):
+    rng = np.random.default_rng(6)
+    codes, p = rng.integers(-1, 2, 150), np.round(rng.random(150), 2)
+    given = {"defect": np.c_[1 - p, p]}
+    s = score(DEFECT, {"defect": codes}, given, thresholds={"defect": [at]}, draws=0)
+    y, told = codes[codes >= 0], p[codes >= 0] >= at
+    assert s.get("defect", "accuracy") == pytest.approx(sk.accuracy_score(y, told))
+    assert s.get("defect", "macro_f1") == pytest.approx(sk.f1_score(y, told, average="macro"))
+    for i, name in enumerate(DEFECT.classes):
+        assert s.get("defect", "recall", name) == pytest.approx(
+            sk.recall_score(y, told, pos_label=i)
+        )
+    assert (s.confusion["defect"].to_numpy() == sk.confusion_matrix(y, told)).all()
+    half = score(DEFECT, {"defect": codes}, given, draws=0)
+    for metric in ("auc", "log_loss", "calibration_error"):  # of scores, not of decisions
+        assert s.get("defect", metric) == half.get("defect", metric)
+    moved = f"defect: decided at a score of yes {at:.3f}; 0.5 where none is named."
+    assert (moved in s.notes) is (at != 0.5)
+
+
+def test_a_proportion_of_0_or_1_has_wilsons_interval():
+    labels = np.array([[1, 1, 0]] * 10 + [[0, 1, -1]] * 5)
+    given = np.array([[0.9, 0.1, 0.1]] * 10 + [[0.2, 0.1, 0.9]] * 5)
+    s = score(SCENE, {"scene": labels}, {"scene": given}, draws=50)
+
+    def ends(metric, name=""):
+        rows = s.frame[(s.frame["metric"] == metric) & (s.frame["class"] == name)]
+        return rows[["low", "high"]].to_numpy()[0]
+
+    def expected(hits, n):
+        found = binomtest(hits, n).proportion_ci(method="wilson")
+        return pytest.approx([found.low, found.high])
+
+    assert ends("precision", "sea") == expected(10, 10)
+    assert ends("recall", "sea") == expected(10, 10)
+    assert ends("recall", "hill") == expected(0, 15)
+    assert np.isnan(ends("precision", "hill")).all()
+    assert 0 < ends("accuracy")[0] < s.get("scene", "accuracy") < ends("accuracy")[1] < 1
+    whole = score(DEFECT, {"defect": np.ones(20)}, {"defect": np.eye(2)[[1] * 20]}, draws=50).frame
+    assert whole[["low", "high"]].to_numpy()[0] == expected(20, 20)
+    none = score(DEFECT, {"defect": np.ones(20)}, {"defect": np.eye(2)[[1] * 20]}, draws=0).frame
+    assert none["low"].isna().all()
+
+
+def test_thresholds_that_do_not_fit_are_refused():
+    given = {"defect": np.array([[1.0, 0.0]])}
+    with pytest.raises(InputError, match="defect: expected 1 thresholds, received 2"):
+        score(DEFECT, {"defect": np.zeros(1)}, given, thresholds={"defect": [0.5, 0.5]})
 
 
 def test_a_binary_task_has_two_classes_and_takes_soft_labels():
@@ -159,15 +279,20 @@ def test_one_class_only_leaves_the_auc_out_and_names_the_classes():
     assert math.isnan(s.get("sky", "precision", "red"))
     assert "sky: no known positive of blue, red: recall and AUC are undefined." in s.notes
     assert "sky: no known negative of grey: AUC is undefined." in s.notes
+    left_out = "sky: the averages (macro F1 and AUC) leave out grey, blue, red."
+    assert left_out in s.notes
+    assert math.isnan(s.get("sky", "macro_f1"))
     assert "sky: red was never predicted: precision is undefined." in s.notes
 
 
-def test_the_macro_auc_is_over_the_classes_that_have_one():
-    codes = np.array([0, 0, 1, 1])
-    given = softmax(np.random.default_rng(4).normal(size=(4, 3)))
+def test_the_averages_are_over_the_classes_with_positives_and_negatives():
+    codes = np.array([0, 0, 1, 1] * 5)
+    given = softmax(np.random.default_rng(4).normal(size=(20, 3)))
     s = score(SKY, {"sky": codes}, {"sky": given}, draws=0)
-    expected = np.mean([s.get("sky", "auc", "grey"), s.get("sky", "auc", "blue")])
-    assert s.get("sky", "auc") == pytest.approx(expected)
+    for whole, metric in (("auc", "auc"), ("macro_f1", "f1")):
+        expected = np.mean([s.get("sky", metric, "grey"), s.get("sky", metric, "blue")])
+        assert s.get("sky", whole) == pytest.approx(expected)
+    assert "sky: the averages (macro F1 and AUC) leave out red." in s.notes
 
 
 def test_to_dict_is_json_and_str_names_every_class(multiclass):

@@ -1,13 +1,41 @@
+import json
+
 import pytest
 
 from kerastl.errors import InputError
-from kerastl.models import classifier
-from kerastl.spec import Spec, spec_of
+from kerastl.models import classifier, multilabel_classifier
+from kerastl.spec import Spec, spec_of, with_spec
 
 
 def test_round_trip(network):
     spec = spec_of(classifier(network(), ["a", "b"], trainable=0.3))
     assert Spec.from_dict(spec.to_dict()) == spec
+
+
+def test_thresholds_survive_json_and_an_older_spec_has_none(network):
+    model = multilabel_classifier(network(), ["a", "b"])
+    spec = spec_of(with_spec(model, spec_of(model), thresholds={"labels": [0.2, 1]}))
+    plain = json.loads(json.dumps(spec.to_dict()))
+    assert plain["thresholds"] == {"labels": [0.2, 1.0]}
+    assert Spec.from_dict(plain) == spec
+    del plain["thresholds"]
+    assert Spec.from_dict(plain).thresholds == {}
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "fault"),
+    [
+        ({"labels": [0.2]}, "labels: expected 2 thresholds, received 1"),
+        ({"labels": [0.2, -1]}, "labels: expected thresholds from 0 to 1, received -1"),
+        ({"other": [0.2]}, "there is no task 'other'"),
+        ([0.2], "Expected thresholds by task name"),
+    ],
+)
+def test_thresholds_that_do_not_fit(network, thresholds, fault):
+    plain = spec_of(multilabel_classifier(network(), ["a", "b"])).to_dict()
+    with pytest.raises(InputError) as error:
+        Spec.from_dict({**plain, "thresholds": thresholds})
+    assert fault in str(error.value)
 
 
 @pytest.mark.parametrize("plain", [{}, {"tasks": []}, {"tasks": [{}], "image_size": [1, 2]}])

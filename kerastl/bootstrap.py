@@ -1,0 +1,84 @@
+"""The bootstrap over pictures: every measure of a task on resampled pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerastl import measures
+from kerastl.measures import Answers
+from kerastl.tasks import Task
+
+# Entries of the table of counts that one block of draws may have: 8 MiB of float32.
+BLOCK = 2_000_000
+Z = 1.959963984540054
+"""The normal distribution's 97.5 % quantile."""
+
+
+def every_measure(task: Task, a: Answers, counts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """Every measure of a task by (class, metric): `[draws]` each.
+
+    The averages over classes (macro F1, AUC, and of a multilabel task the average
+    precision) are over the classes that have a known positive and a known negative.
+
+    Args:
+        task: The task.
+        a: Its known labels beside the scores given for them.
+        counts: `[n, draws]`, how often each picture is counted in each draw.
+    """
+    exclusive = task.kind != "multilabel"
+    whole = measures.over_all(a, counts, exclusive)
+    each = measures.by_class(a, counts, precise=not exclusive)
+    averages = {"macro_f1": "f1", "auc": "auc"}
+    averages |= {} if exclusive else {"average_precision": "average_precision"}
+    whole |= {name: measures.average(each[of][a.both]) for name, of in averages.items()}
+    order = ("accuracy", *averages, "calibration_error", "log_loss")
+    found = {("", m): whole[m] for m in order}
+    for i, name in enumerate(task.classes):
+        found |= {(name, m): values[i] for m, values in each.items()}
+    return found
+
+
+def resampled(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Blocks of `[n, some draws]` float32: how often each picture was drawn."""
+    rng = np.random.default_rng(seed)
+    size = max(1, BLOCK // max(1, n))
+    for first in range(0, draws if n else 0, size):
+        some = min(size, draws - first)
+        flat = rng.integers(0, n, size=(n, some)) * some + np.arange(some)
+        yield np.bincount(flat.ravel(), minlength=n * some).reshape(n, some).astype("float32")
+
+
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """The 95 % percentile interval of the draws that are defined, NaN where none is."""
+    defined = drawn[~np.isnan(drawn)]
+    if not len(defined):
+        return math.nan, math.nan
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def wilson(value: float, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a proportion, which has a width at 0 and 1 too.
+
+    Args:
+        value: The proportion, in [0, 1].
+        n: The trials behind it.
+
+    Example:
+        >>> low, high = wilson(1.0, 20)
+        >>> round(low, 3), high
+        (0.839, 1.0)
+
+    References:
+        Wilson, "Probable Inference, the Law of Succession, and Statistical
+        Inference", JASA 1927.
+    """
+    if n < 1:
+        return math.nan, math.nan
+    share = Z * Z / n
+    middle = (value + share / 2) / (1 + share)
+    half = Z * math.sqrt(value * (1 - value) / n + share / (4 * n)) / (1 + share)
+    return min(value, middle - half), max(value, middle + half)
