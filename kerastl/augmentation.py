@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def augmenter(augment: Augment, seed: int = 0) -> Callable[[Any], tf.Tensor]:
 
     Returns:
         A function of images `[batch, h, w, 3]`; its result is rounded and
-        clipped back to uint8.
+        clipped back to uint8. Its attribute `key` says in text what it draws.
 
     Raises:
         InputError: For something that is no Keras layer.
@@ -47,7 +48,14 @@ def augmenter(augment: Augment, seed: int = 0) -> Callable[[Any], tf.Tensor]:
         x = tf.clip_by_value(tf.round(tf.cast(x, tf.float32)), 0, 255)
         return tf.ensure_shape(tf.cast(x, tf.uint8), images.shape)
 
+    change.key = json.dumps([seed, *map(_described, layers)], default=repr)
     return change
+
+
+def _described(layer: keras.layers.Layer) -> list[Any]:
+    """A layer's class and options; its name, which Keras counts up, is none of them."""
+    options = {k: v for k, v in layer.get_config().items() if k not in ("name", "seed")}
+    return [type(layer).__name__, options]
 
 
 def _seed(layers: Sequence[keras.layers.Layer], seed: int) -> None:

@@ -51,7 +51,6 @@ def extract_features(
     cache: str | Path | None = None,
     batch_size: int = 32,
     dtype: str = "float32",
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Features:
     """Run a frozen prefix once over pictures.
@@ -66,13 +65,13 @@ def extract_features(
             agrees with Keras on the first batch, where there are enough pictures.
         tasks: The tasks whose labels go along.
         views: Copies of each picture, each with `augment` applied.
-        augment: Takes and returns uint8 images `[batch, h, w, 3]`. Required
-            for more than one view.
+        augment: Takes and returns uint8 images `[batch, h, w, 3]`, as `augmenter`
+            makes it of layers. Required for more than one view. Features under a
+            function of one's own, without a `key`, are not stored.
         cache: A folder that keeps the features of a manifest's pictures for
             the next call with the same prefix, pictures and options.
         batch_size: Pictures in a forward pass.
         dtype: Of the stored values, "float32" or "float16".
-        seed: Part of what the stored features are known by.
         progress: Called with the pictures done and in all.
 
     Returns:
@@ -84,8 +83,10 @@ def extract_features(
     if views < 1 or (views > 1 and augment is None):
         raise InputError(f"Expected views=1, or augment= with views > 1. Received: views={views}.")
     image_size = tuple(prefix.input_shape[1:3])
-    options = (engine, views, augment is not None, seed, dtype)
-    store = _store(cache, prefix, images, image_size, options)
+    drawn = None if augment is None else getattr(augment, "key", None)
+    if augment is not None and drawn is None:
+        cache = None  # what cannot be told from another augmentation is not stored
+    store = _store(cache, prefix, images, image_size, (engine, views, drawn, dtype))
     if store and store.with_suffix(".json").is_file():
         return _stored(store, images)
     count = length(images) or 0

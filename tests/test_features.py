@@ -105,6 +105,23 @@ def test_stale_features_are_never_used(network, tmp_path, change):
     assert np.abs(first - second).max() > 0
 
 
+def test_features_are_known_by_what_augments_them(parts, tmp_path):
+    manifest = read_folder(folder_of(tmp_path))
+
+    def stored(augment, seed=0):
+        change = augmenter(augment, seed)
+        extract_features(parts.prefix, manifest, cache=tmp_path / "c", views=2, augment=change)
+        return len(list((tmp_path / "c").glob("*.npy")))
+
+    assert stored(keras.layers.RandomFlip()) == 1
+    assert stored(keras.layers.RandomFlip(seed=3)) == 1, "its own seed is replaced"
+    assert stored(keras.layers.RandomFlip("vertical")) == 2
+    assert stored(keras.layers.RandomFlip(), seed=1) == 3
+    own = extract_features(parts.prefix, manifest, cache=tmp_path / "own", augment=lambda x: x)
+    assert len(own.values) == 12
+    assert not (tmp_path / "own").exists(), "a function that cannot be told from others"
+
+
 def test_an_unfinished_file_is_not_mistaken_for_features(parts, tmp_path, monkeypatch):
     manifest = read_folder(folder_of(tmp_path))
 
