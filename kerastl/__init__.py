@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "errors": ["InputError"],
-    "tasks": ["UNKNOWN", "Task"],
+    "tasks": ["UNCERTAIN", "UNKNOWN", "Task"],
     "manifest": ["Manifest"],
     "readers": ["read_csv", "read_folder", "read_frame"],
     "solar_cells": ["read_solar_cells"],
@@ -31,6 +31,15 @@ _NAMES = {
     "models": ["classifier", "create_model", "multilabel_classifier", "multitask_classifier"],
     "saving": ["load_model", "save_model"],
     "spec": ["spec_of"],
+    "label_report": ["LabelReport", "label_report"],
+    "balance": ["positive_weights"],
+    "thresholds": ["Thresholds", "choose_thresholds", "tune_thresholds"],
+    "differences": ["Difference", "difference"],
+    "task_weights": ["TaskWeights", "tune_task_weights"],
+    "joint": ["JointReport", "joint_or_separate"],
+    "policies": ["compare_policies"],
+    "policy_report": ["PolicyReport"],
+    "self_training": ["self_train"],
     "features": ["extract_features"],
     "training": ["fit"],
     "evaluation": ["evaluate"],
@@ -40,7 +49,7 @@ _NAMES = {
     "prediction": ["predict"],
 }
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}
-_MODULES = ("losses", "metrics")
+_MODULES = ("layers", "losses", "metrics")
 
 __all__ = sorted([*_MODULE, *_MODULES, "__version__"])
 

@@ -8,7 +8,26 @@ from typing import Annotated
 import typer
 
 from kerastl import __version__
+from kerastl.arguments import reading
 from kerastl.console import explained, loading
+from kerastl.options import (
+    Backbone,
+    BatchSize,
+    Cache,
+    Data,
+    Epochs,
+    ImageSize,
+    Model,
+    Out,
+    Resume,
+    Seed,
+    TaskNames,
+    Trainable,
+    Uncertain,
+    Unknown,
+    Unsure,
+    Weights,
+)
 
 app = typer.Typer(
     name="kerastl",
@@ -19,38 +38,6 @@ app = typer.Typer(
     help="From a folder of pictures, some labels unknown, to a checked model on a phone.",
     epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder of class folders.",
 )
-
-Data = Annotated[
-    str,
-    typer.Argument(
-        help="A folder of class folders, a .csv table with a column `image`, or tfds:NAME.",
-        show_default=False,
-    ),
-]
-Model = Annotated[
-    Path,
-    typer.Argument(
-        help="A .keras file, a SavedModel folder, a .tflite file, or a run's folder.",
-        show_default=False,
-    ),
-]
-Backbone = Annotated[str, typer.Option(help="A name from `kerastl backbones`, or a .keras file.")]
-Weights = Annotated[str, typer.Option(help="imagenet, none (random), or a weights file.")]
-Trainable = Annotated[
-    str,
-    typer.Option(help="heads, all, a number of layers, a share, or the stage to train after."),
-]
-ImageSize = Annotated[
-    int | None, typer.Option(help="Pixels; by default what the backbone was made for.")
-]
-Epochs = Annotated[int, typer.Option(help="Epochs at most, of the heads and of the tail.")]
-BatchSize = Annotated[int | None, typer.Option(help="Pictures in a batch; by default 32.")]
-Seed = Annotated[int, typer.Option(help="Seed of splits, weights and order.")]
-Out = Annotated[Path | None, typer.Option(help="Where to.", show_default=False)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-TaskNames = Annotated[
-    list[str] | None, typer.Option("--task", help="A table's column to predict; repeatable.")
-]
 
 DEFAULT_BACKBONE = "EfficientNetLite0"
 
@@ -80,6 +67,25 @@ def train(
     epochs: Epochs = 20,
     batch_size: BatchSize = None,
     task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Weigh rare positives by the known counts.")
+    ] = False,
+    task_weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TASK=NUMBER, the weight of a task's loss; repeatable.", show_default="1"
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str,
+        typer.Option(
+            help="Tune decision thresholds on val for f1, accuracy or balanced_accuracy; "
+            "none leaves them at 0.5."
+        ),
+    ] = "f1",
     seed: Seed = 0,
     out: Out = None,
     resume: Resume = False,
@@ -93,7 +99,77 @@ def train(
         model={"backbone": backbone, "weights": weights, "trainable": trainable,
                "image_size": image_size, "seed": seed},
         fit={"epochs": epochs, "batch_size": batch_size, "seed": seed},
-        tasks=task or (), out=out, resume=resume,
+        reading=reading(task, unknown, unsure, uncertain), balance=balance,
+        task_weights=task_weight or (), thresholds=thresholds, out=out, resume=resume,
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: kerastl labels findings.csv --unsure maybe --unknown n/a")
+def labels(
+    data: Data,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 0,
+) -> None:
+    """Count the labels of a table, known and unknown, and name those that cannot be learnt."""
+    with loading():
+        from kerastl import verbs
+
+    verbs.labels(data, reading=reading(task, unknown, unsure, uncertain), seed=seed)
+
+
+@app.command(epilog="Example: kerastl joint-or-separate cells.csv --repeats 5 --cache work/")
+def joint_or_separate(
+    data: Data,
+    backbone: Backbone = DEFAULT_BACKBONE,
+    weights: Weights = "imagenet",
+    trainable: Trainable = "stage4",
+    image_size: ImageSize = None,
+    epochs: Epochs = 12,
+    repeats: Annotated[int, typer.Option(help="Networks of each kind, each with a seed.")] = 3,
+    budget: Annotated[
+        str, typer.Option(help="epochs: the same for every network; compute: the same in all.")
+    ] = "epochs",
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    seed: Seed = 0,
+    cache: Cache = None,
+) -> None:
+    """Compare one network for all tasks with one for each, and flag negative transfer."""
+    with loading():
+        from kerastl import verbs
+
+    verbs.joint_or_separate(
+        data, reading=reading(task, unknown, unsure, uncertain), backbone=backbone,
+        weights=weights, trainable=trainable, image_size=image_size, epochs=epochs,
+        repeats=repeats, budget=budget, seed=seed, cache=cache,
+    )  # fmt: skip
+
+
+@app.command(epilog="Example: kerastl policies findings.csv --unsure maybe")
+def policies(
+    data: Data,
+    backbone: Backbone = DEFAULT_BACKBONE,
+    weights: Weights = "imagenet",
+    image_size: ImageSize = None,
+    repeats: Annotated[int, typer.Option(help="Hidings of known labels, each with a seed.")] = 5,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    seed: Seed = 0,
+    cache: Cache = None,
+) -> None:
+    """Choose by evidence what a ? means in training, label by label."""
+    with loading():
+        from kerastl import verbs
+
+    verbs.policies(
+        data, reading=reading(task, unknown, unsure, None), backbone=backbone,
+        weights=weights, image_size=image_size, repeats=repeats, seed=seed, cache=cache,
     )  # fmt: skip
 
 
@@ -102,6 +178,8 @@ def evaluate(
     model: Model,
     data: Data,
     task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
     seed: Annotated[int, typer.Option(help="Seed of the splits: that of the training.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="A folder for scores.csv and scores.png.")
@@ -111,7 +189,7 @@ def evaluate(
     with loading():
         from kerastl import verbs
 
-    verbs.evaluate(model, data, tasks=task or (), seed=seed, out=out)
+    verbs.evaluate(model, data, reading=reading(task, unknown, unsure, None), seed=seed, out=out)
 
 
 @app.command(epilog="Example: kerastl predict saved_models/flowers/1 new/ photo.jpg --out p.csv")
@@ -143,6 +221,8 @@ def export(
         str, typer.Option(help="Of saved_model, float32 and int8, with commas between.")
     ] = "saved_model,float32,int8",
     task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
     seed: Annotated[int, typer.Option(help="Seed of the splits: that of the training.")] = 0,
     out: Out = None,
 ) -> None:
@@ -150,7 +230,10 @@ def export(
     with loading():
         from kerastl import verbs
 
-    verbs.export(model, data, formats=formats.split(","), tasks=task or (), seed=seed, out=out)
+    verbs.export(
+        model, data, formats=formats.split(","), seed=seed, out=out,
+        reading=reading(task, unknown, unsure, None),
+    )  # fmt: skip
 
 
 @app.command(epilog="Example: kerastl cuts MobileNetV2 --image-size 192")

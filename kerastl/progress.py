@@ -39,6 +39,24 @@ def counting(what: str, show: bool) -> Iterator[Callable[[int, int], None] | Non
         yield lambda done, total: progress.update(task, completed=done, total=total or None)
 
 
+@contextlib.contextmanager
+def steps_shown() -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows (what is being done, steps done, steps in all).
+
+    The bar appears with the first step: there may be a fault to tell before.
+    """
+    with contextlib.ExitStack() as shown:
+        bars: list[Progress] = []
+
+        def show(what: str, done: int, total: int) -> None:
+            if not bars:
+                bars.append(shown.enter_context(bar()))
+                bars[0].add_task("", total=None, note="")
+            bars[0].update(bars[0].task_ids[0], description=what, completed=done, total=total)
+
+        yield show
+
+
 class EpochBar(keras.callbacks.Callback):
     """A bar over the epochs of one phase, with the loss and its validation.
 

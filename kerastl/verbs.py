@@ -10,20 +10,26 @@ import keras
 import pandas as pd
 
 from kerastl.applications import default_image_size
+from kerastl.arguments import none, pairs, policy
 from kerastl.backbones import list_backbones, make_backbone
+from kerastl.balance import positive_weights
 from kerastl.console import say, show_frame, title
 from kerastl.cuts import cuts_frame
 from kerastl.errors import InputError, nearest
 from kerastl.evaluation import evaluate as score_model
 from kerastl.export import export as export_model
 from kerastl.files import replacing
+from kerastl.joint import joint_or_separate as compare_joint
+from kerastl.label_report import label_report
 from kerastl.manifest import Manifest
 from kerastl.models import create_model
 from kerastl.plots import plot_scores
+from kerastl.policies import compare_policies
 from kerastl.prediction import predict as predict_pictures
+from kerastl.progress import steps_shown
 from kerastl.runs import MODEL, STATE, open_data, run_folder, write_run
 from kerastl.saving import load_model
-from kerastl.spec import Trainable
+from kerastl.thresholds import check_metric
 from kerastl.trainable import freeze_plan
 from kerastl.training import fit as fit_model
 
@@ -33,18 +39,25 @@ def train(
     *,
     model: Mapping[str, Any],
     fit: Mapping[str, Any],
-    tasks: Sequence[str],
+    reading: Mapping[str, Any],
+    balance: bool,
+    task_weights: Sequence[str],
+    thresholds: str,
     out: Path | None,
     resume: bool,
 ) -> None:
     """Read, build, fit, score and write a run."""
     folder = run_folder(data, out, resume=resume)
-    manifest = open_data(data, tasks=tasks, seed=fit["seed"])
-    say(manifest.summary())
-    options = {**model, "weights": _none(model["weights"]), "trainable": policy(model["trainable"])}
-    backbone = _backbone(options.pop("backbone"))
-    net = create_model(backbone, manifest.tasks, **options)
-    train_run(net, manifest, folder, fit, settings={**model, **fit, "data": data})
+    metric = none(thresholds) and check_metric(thresholds)
+    manifest = open_data(data, seed=fit["seed"], **reading)
+    _say_labels(manifest)
+    options = {**model, "weights": none(model["weights"]), "trainable": policy(model["trainable"])}
+    options["loss_weights"] = pairs(task_weights, "--task-weight") or None
+    options["positive_weights"] = positive_weights(manifest) if balance else None
+    net = create_model(_backbone(options.pop("backbone")), manifest.tasks, **options)
+    settings = {**model, **fit, **reading, "data": data, "balance": balance}
+    settings |= {"task_weights": options["loss_weights"], "thresholds": thresholds}
+    train_run(net, manifest, folder, fit, settings=settings, metric=metric)
     say(f"\nNext:  kerastl export {folder} {data}")
     say(f"       kerastl predict {folder} PICTURES --out predictions.csv")
 
@@ -56,6 +69,7 @@ def train_run(
     fit: Mapping[str, Any],
     *,
     settings: Mapping[str, Any],
+    metric: str | None = "f1",
     root: Path | None = None,
 ) -> None:
     """Fit a model, showing what trains, and write its run."""
@@ -64,7 +78,12 @@ def train_run(
     title("Training")
     history = fit_model(net, manifest, resume=folder / STATE, **fit)
     say(f"{history.movement}.")
-    scores = write_run(folder, net, manifest, history, settings=settings, root=root)
+    scores, chosen = write_run(
+        folder, net, manifest, history, settings=settings, root=root, thresholds_metric=metric
+    )
+    if chosen is not None:
+        title("Decision thresholds, tuned on val")
+        say(chosen)
     title("Scores on held-out pictures")
     say(scores)
     _say_skipped(manifest)
@@ -72,9 +91,57 @@ def train_run(
     say(", ".join(sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))))
 
 
-def evaluate(model: Path, data: str, *, tasks: Sequence[str], seed: int, out: Path | None) -> None:
+def labels(data: str, *, reading: Mapping[str, Any], seed: int) -> None:
+    """Print what is known of each label, and which cannot be learnt or scored."""
+    _say_labels(open_data(data, seed=seed, **reading))
+
+
+def joint_or_separate(
+    data: str,
+    *,
+    reading: Mapping[str, Any],
+    backbone: str,
+    weights: str,
+    trainable: str,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Train both ways, print the comparison."""
+    manifest = open_data(data, seed=seed, **reading)
+    with steps_shown() as progress:
+        report = compare_joint(
+            _backbone(backbone), manifest, weights=none(weights), trainable=policy(trainable),
+            seed=seed, progress=progress, verbose=0, **options,
+        )  # fmt: skip
+    say(report)
+
+
+def policies(
+    data: str,
+    *,
+    reading: Mapping[str, Any],
+    backbone: str,
+    weights: str,
+    image_size: int | None,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Print which meaning of a ? trains the best heads, label by label."""
+    manifest = open_data(data, seed=seed, **reading)
+    net = create_model(
+        _backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
+        seed=seed,
+    )  # fmt: skip
+    with steps_shown() as progress:
+        report = compare_policies(net, manifest, seed=seed, progress=progress, **options)
+    say(report)
+
+
+def evaluate(
+    model: Path, data: str, *, reading: Mapping[str, Any], seed: int, out: Path | None
+) -> None:
     """Score a model of any form, and keep the scores where asked to."""
-    manifest = open_data(data, tasks=tasks, seed=seed)
+    manifest = open_data(data, seed=seed, **reading)
     scores = score_model(_in_run(model), manifest)
     say(scores)
     _say_skipped(manifest)
@@ -112,13 +179,13 @@ def export(
     data: str | None,
     *,
     formats: Sequence[str],
-    tasks: Sequence[str],
+    reading: Mapping[str, Any],
     seed: int,
     out: Path | None,
 ) -> None:
     """Export a model beside itself, or to another folder, and show the check."""
     file = model / MODEL if model.is_dir() else model
-    manifest = None if data is None else open_data(data, tasks=tasks, seed=seed)
+    manifest = None if data is None else open_data(data, seed=seed, **reading)
     folder = out or file.parent
     report = export_model(
         load_model(file), folder, [f.strip() for f in formats], calibration=manifest,
@@ -151,28 +218,6 @@ def backbones(like: str) -> None:
     show_frame(pd.DataFrame({"backbone": names, "picture": sizes}))
 
 
-def policy(text: str) -> Trainable:
-    """The `trainable` policy that a word on the command line stands for.
-
-    Example:
-        >>> [policy(word) for word in ("heads", "all", "20", "0.25", "stage4")]
-        [False, True, 20, 0.25, 'stage4']
-    """
-    named: dict[str, Trainable] = {"heads": False, "none": False, "all": True}
-    if text.lower() in named:
-        return named[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _none(weights: str) -> str | None:
-    return None if weights.lower() == "none" else weights
-
-
 def _backbone(name: str) -> str | keras.Model:
     """A backbone's name as it is; a .keras file as the model in it."""
     if not name.endswith(".keras"):
@@ -194,6 +239,12 @@ def _plain_keras(name: str) -> keras.Model:
 
 def _in_run(model: Path) -> Path:
     return model / MODEL if (model / MODEL).is_file() else model
+
+
+def _say_labels(manifest: Manifest) -> None:
+    say(manifest.summary())
+    title("Labels: positive/known")
+    say(label_report(manifest))
 
 
 def _say_skipped(manifest: Manifest) -> None:

@@ -28,6 +28,7 @@ def main():
         data = data.take(range(0, len(data), max(1, len(data) // 120)))
         args.epochs = 1
     print(data.summary())
+    print(kerastl.label_report(data))
 
     # 2. A plain keras.Model: raw uint8 RGB in, one logits tensor a task out.
     model = kerastl.create_model(

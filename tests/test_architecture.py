@@ -16,22 +16,25 @@ PACKAGE = Path(kerastl.__file__).parent
 # on its own floor only from those listed before it.
 FLOORS = {
     "words": [
-        "errors", "files", "streams", "tasks", "pictures", "manifest", "contents", "splits",
-        "assembly", "cells", "coverage", "tables", "folders", "readers", "tfds", "solar_cells",
-        "arrays", "batches", "measures", "scores",
+        "errors", "files", "streams", "tasks", "pictures", "uncertain", "manifest", "contents",
+        "exchange", "splits", "assembly", "cells", "tags", "inferred", "coverage", "tables",
+        "folders", "readers", "tfds", "solar_cells", "label_report", "arrays", "balance",
+        "batches", "decisions", "measures", "bootstrap", "scores", "differences", "hiding",
     ],
     "parts": [
         "torch_weights", "efficientnet_lite_weights", "efficientnet_lite", "applications",
-        "graph", "augmentation", "images", "backbones", "losses", "metrics", "heads", "spec",
+        "graph", "augmentation", "images", "backbones", "losses", "layers",
+        "metrics", "heads", "spec",
     ],
     "core": ["cuts", "trainable", "models", "saving"],
     "features": ["engines", "features", "sampling", "optimizers"],
     "verbs": [
         "progress", "resume", "training_data", "sources", "training", "labels_file", "litert",
-        "predictors", "prediction", "evaluation", "plots", "reports", "conversion", "export_report",
-        "agreement", "export", "runs",
+        "predictors", "prediction", "evaluation", "thresholds", "plots", "reports",
+        "conversion", "export_report", "agreement", "export", "runs", "trials", "parallel_heads",
+        "self_training", "policy_report", "policies", "joint", "task_weights",
     ],
-    "edge": ["console", "verbs", "recipes", "demo", "cli"],
+    "edge": ["console", "arguments", "verbs", "recipes", "demo", "options", "cli"],
 }  # fmt: skip
 ORDER = [module for floor in FLOORS.values() for module in floor]
 FILES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")

@@ -20,7 +20,8 @@ def run(recipe, *args, cwd):
 
 
 def test_there_are_the_recipes_that_are_tested():
-    assert {p.stem for p in RECIPES} == {"quickstart", "own_task_a"}
+    names = {"quickstart", "own_task_a", "unknown_labels", "joint_or_separate"}
+    assert {p.stem for p in RECIPES} == names
 
 
 def test_quickstart(tmp_path):
@@ -34,6 +35,18 @@ def test_quickstart(tmp_path):
 def test_own_task_a(tmp_path):
     told = run(ROOT / "recipes/own_task_a.py", "--smoke", cwd=tmp_path)
     assert "transfer, last stage minus scratch" in told
+
+
+def test_unknown_labels(tmp_path):
+    told = run(ROOT / "recipes/unknown_labels.py", "--smoke", cwd=tmp_path)
+    assert told.count("complete rows only") == 3
+    assert told.count("? = no") == 4
+
+
+def test_joint_or_separate(tmp_path):
+    told = run(ROOT / "recipes/joint_or_separate.py", "--smoke", cwd=tmp_path)
+    assert "90% of the training labels of defect hidden" in told
+    assert told.count("networks of each kind") == 2
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)
