@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from kerastl.bootstrap import every_measure, resampled
 from kerastl.errors import InputError
@@ -134,19 +132,6 @@ def difference(
         for a, b in zip(ours, theirs, strict=True)
     ]
     return _difference(task, pairs, (class_, metric), level, draws, seed)
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table of differences as plain JSON values; what is undefined is None.
-
-    Example:
-        >>> plain_rows(pd.DataFrame({"n": [2], "low": [math.nan]}))
-        [{'n': 2, 'low': None}]
-    """
-    return [
-        {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
-        for row in frame.to_dict("records")
-    ]
 
 
 def _one_label(task, codes, ours, theirs, thresholds, i):

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerastl.differences import Difference, difference, plain_rows
+from kerastl.differences import Difference, difference
 from kerastl.errors import InputError
 from kerastl.evaluation import Predictions
 from kerastl.manifest import Manifest
 from kerastl.models import Backbone
+from kerastl.scores import records
 from kerastl.spec import Trainable
 from kerastl.tasks import Task, known
 from kerastl.trials import Settings, Trials
@@ -65,7 +66,7 @@ class JointReport:
         """Plain JSON values; what is undefined is None."""
         negative = list(self.negative_transfer)
         return {
-            "tasks": plain_rows(self.frame), "repeats": self.repeats, "part": self.part,
+            "tasks": records(self.frame), "repeats": self.repeats, "part": self.part,
             "negative_transfer": negative, "notes": list(self.notes),
         }  # fmt: skip
 

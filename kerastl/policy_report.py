@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from kerastl.differences import Difference, plain_rows
+from kerastl.differences import Difference
+from kerastl.scores import records
 
 COLUMNS = (
     "task", "label", "column", "policy", "auc", "average_precision", "difference", "low", "high",
@@ -85,7 +86,7 @@ class PolicyReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
         return {
-            "policies": plain_rows(self.frame), "chosen": self.chosen,
+            "policies": records(self.frame), "chosen": self.chosen,
             "uncertain": self.uncertain(), "shares": dict(self.shares), "level": self.level,
             "notes": list(self.notes),
         }  # fmt: skip

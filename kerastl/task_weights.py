@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerastl.differences import Difference, difference, plain_rows
+from kerastl.differences import Difference, difference
 from kerastl.errors import InputError
 from kerastl.evaluation import Predictions
 from kerastl.manifest import Manifest
 from kerastl.models import Backbone
+from kerastl.scores import records
 from kerastl.spec import Trainable
 from kerastl.tasks import Task
 from kerastl.trials import Settings, Trials
@@ -51,7 +52,7 @@ class TaskWeights:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
-        rows = plain_rows(self.frame)
+        rows = records(self.frame)
         return {"weights": dict(self.weights), "changes": rows, "notes": list(self.notes)}
 
     def __str__(self) -> str:
