@@ -176,8 +176,9 @@ def test_recipes(tmp_path, inside):
     assert "Did you mean quickstart" in inside("recipes", "quickstrat", cwd=tmp_path, code=2)
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "export", "cuts", "backbones",
-                                  "recipes", "demo"])  # fmt: skip
+@pytest.mark.parametrize("verb", ["train", "labels", "policies", "joint-or-separate", "evaluate",
+                                  "predict", "export", "cuts", "backbones", "recipes",
+                                  "demo"])  # fmt: skip
 def test_help_shows_an_example(verb, tmp_path, inside):
     assert f"Example: kerastl {verb}" in inside(verb, "--help", cwd=tmp_path)
 
