@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,12 @@ def policies(
     with steps_shown() as progress:
         report = compare_policies(net, manifest, seed=seed, progress=progress, **options)
     say(report)
+    chosen = {c: v for c, v in report.uncertain().items() if v != "ignore"}
+    if chosen:
+        words = " ".join(f"--uncertain {shlex.quote(f'{c}={v}')}" for c, v in chosen.items())
+        say(f"\nNext:  kerastl train {shlex.quote(data)} {words}")
+    if report.self_trained:
+        say(f"\n{', '.join(report.self_trained)}: kerastl.self_train, in Python, gives the labels.")
 
 
 def evaluate(

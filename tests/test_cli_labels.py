@@ -9,6 +9,9 @@ from conftest import small_network, stripes
 from PIL import Image
 from test_cli import inside, kerastl  # noqa: F401
 
+from kerastl import verbs
+from kerastl.policy_report import COLUMNS, PolicyReport
+
 OWN = ["--backbone", "own.keras"]
 TRAIN = [*OWN, "--trainable", "stage1", "--epochs", "2"]
 
@@ -124,3 +127,17 @@ def test_policies(work, inside):  # noqa: F811
     told = inside("policies", "findings.csv", *OWN, "--repeats", "2", cwd=work)
     for words in ("ignore", "self-trained", "down", "bright"):
         assert words in told
+
+
+def test_policies_says_what_to_type_where_one_is_really_better(work, inside, monkeypatch):  # noqa: F811
+    rows = [
+        ("labels", label, f"labels.{label}", policy, 0.8, 0.7, apart, apart, apart, 9, 4, 5, word)
+        for label, best in (("down", "soft"), ("bright", "self-trained"))
+        for policy, apart, word in (("ignore", 0.0, "reference"), (best, 0.1, "better"))
+    ]
+    shares = {"labels.down": 0.25, "labels.bright": 0.4}
+    report = PolicyReport(pd.DataFrame(rows, columns=list(COLUMNS)), shares)
+    monkeypatch.setattr(verbs, "compare_policies", lambda *args, **options: report)
+    told = inside("policies", "findings.csv", *OWN, cwd=work)
+    assert "Next:  kerastl train findings.csv --uncertain labels.down=0.25" in told
+    assert "labels.bright: kerastl.self_train, in Python" in told
