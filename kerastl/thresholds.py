@@ -39,10 +39,9 @@ class Thresholds:
         values: By name of each binary and multilabel task, one number per label
             (of a binary task one, of its second class), as a Spec's `thresholds`.
         frame: A row per label: task, label, threshold, metric, at_half and tuned
-            (its value at 0.5 and at the threshold), gain (their difference), low and
-            high (the gain's 95 % paired bootstrap interval over pictures), n (known
-            labels), positives, and a note. The gain is measured on the pictures
-            that chose the threshold, so it is optimistic: `evaluate` on others.
+            (its value at 0.5 and at the threshold, on these pictures), gain (of
+            tuning, on pictures that it did not see), low and high (where the middle
+            95 % of the draws' gains lie), n (known labels), positives, and a note.
     """
 
     values: dict[str, tuple[float, ...]]
@@ -126,7 +125,11 @@ def choose_thresholds(
     It is the one with the highest mean of the metric over bootstrap draws of the
     pictures, which smooths what few positives happen to show. Candidates are 0.5 and
     the middles between neighbouring scores; of equally good ones the nearest to 0.5.
-    A label with fewer than 5 known positives or negatives keeps 0.5.
+
+    Tuning must prove itself: each draw also chooses a threshold by itself, which is
+    compared with 0.5 on the pictures that the draw left out. Where that gains
+    nothing on average, 0.5 is kept, as it is for a label with fewer than 5 known
+    positives or negatives.
 
     Args:
         tasks: The tasks; multiclass ones have no threshold.
@@ -141,6 +144,9 @@ def choose_thresholds(
 
     Raises:
         InputError: For another metric, or labels or scores that do not fit.
+
+    Reference:
+        Breiman, "Out-of-bag estimation", technical report, Berkeley 1996.
 
     Example:
         >>> task = Task("rust", ["no", "yes"], "binary")
@@ -209,32 +215,46 @@ def _label(
     truth, scores, counts = truth[order], scores[order], [c[order] for c in counts]
     n, positives = len(truth), int(truth.sum())
     few = [w for w, k in (("positives", positives), ("negatives", n - positives)) if k < FEWEST]
-    best = HALF if few else _best(truth, scores, counts, metric)
+    best, gains, note = HALF, np.zeros(1), ""
+    if few:
+        note = f"kept at 0.5: fewer than {FEWEST} known {' and '.join(few)}"
+    else:
+        best, gains = _best(truth, scores, counts, metric)
+        if best != HALF and not np.nanmean(gains) > 0:
+            best, note = HALF, "kept at 0.5: tuning gains nothing on pictures it did not see"
     at = np.searchsorted(scores, [HALF, best], "left")
     half, tuned = _values(truth, at, np.ones((n, 1)), metric)[:, 0]
-    gains = [np.subtract(*_values(truth, at[::-1], c, metric)) for c in counts]
-    low, high = interval(np.concatenate(gains))
-    note = f"kept at 0.5: fewer than {FEWEST} known {' and '.join(few)}" if few else ""
-    if best != HALF and low <= 0:
-        note = "no gain beyond the noise"
+    low, high = interval(gains)
     return {
         "threshold": best, "at_half": float(half), "tuned": float(tuned),
-        "gain": float(tuned - half), "low": low, "high": high, "n": n,
+        "gain": float(np.nanmean(gains)), "low": low, "high": high, "n": n,
         "positives": positives, "note": note,
     }  # fmt: skip
 
 
-def _best(truth: np.ndarray, scores: np.ndarray, counts: list[np.ndarray], metric: str) -> float:
-    """The candidate with the highest mean over the draws, of equals the nearest to 0.5."""
+def _best(
+    truth: np.ndarray, scores: np.ndarray, counts: list[np.ndarray], metric: str
+) -> tuple[float, np.ndarray]:
+    """The candidate with the highest mean over the draws, and what choosing so gains.
+
+    Returns:
+        The threshold; and by draw the gain over 0.5 of the draw's own best candidate,
+        on the pictures that the draw left out.
+    """
     distinct = np.unique(scores)
     candidates = np.unique(np.append((distinct[1:] + distinct[:-1]) / 2, HALF))
+    # The nearest to 0.5 first: of equally good ones the first is taken.
+    candidates = candidates[np.argsort(np.abs(candidates - HALF), kind="stable")]
     at = np.searchsorted(scores, candidates, "left")
-    total = np.zeros(len(candidates))
+    total, gains = np.zeros(len(candidates)), []
     for block in counts:
         # A draw without a positive or a negative is undefined for every candidate alike.
-        total += np.nan_to_num(_values(truth, at, block, metric)).sum(axis=1)
+        taken = np.nan_to_num(_values(truth, at, block, metric))
+        left_out = _values(truth, at, (block == 0).astype(block.dtype), metric)
+        gains.append(left_out[taken.argmax(axis=0), np.arange(block.shape[1])] - left_out[0])
+        total += taken.sum(axis=1)
     good = candidates[total >= total.max() * (1 - 1e-9)]
-    return float(good[np.abs(good - HALF).argmin()])
+    return float(good[0]), np.concatenate(gains)
 
 
 def _values(truth: np.ndarray, at: np.ndarray, counts: np.ndarray, metric: str) -> np.ndarray:
@@ -271,7 +291,7 @@ def _below(counts: np.ndarray) -> np.ndarray:
 def _table(frame: pd.DataFrame) -> Iterator[str]:
     names = [f"{t}: {c}" for t, c in zip(frame["task"], frame["label"], strict=True)]
     width, metric = max(map(len, names)), frame["metric"].iloc[0]
-    yield f"{'':<{width}}  threshold  {metric} at 0.5 -> tuned, gain on these pictures"
+    yield f"{'':<{width}}  threshold  {metric} at 0.5 -> tuned, gain on pictures left out"
     for name, row in zip(names, frame.to_dict("records"), strict=True):
         gain = f"{row['gain']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
         told = f"{row['at_half']:.3f} -> {row['tuned']:.3f}, {gain}"

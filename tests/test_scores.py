@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 
 import numpy as np
 import pandas as pd
@@ -243,15 +242,6 @@ def test_the_draws_repeat_and_follow_the_seed(multiclass):
     frames = [score(SKY, {"sky": codes}, {"sky": given}, draws=50, seed=s).frame for s in (3, 3, 4)]
     assert frames[0].equals(frames[1])
     assert not frames[0]["low"].equals(frames[2]["low"])
-
-
-def test_thousands_of_pictures_and_draws_take_seconds():
-    rng = np.random.default_rng(3)
-    task = Task("t", [f"c{i}" for i in range(10)])
-    codes, given = rng.integers(0, 10, 2000), rng.dirichlet(np.ones(10), 2000)
-    began = time.perf_counter()
-    score(task, {"t": codes}, {"t": given})
-    assert time.perf_counter() - began < 6
 
 
 def test_no_known_label_is_undefined_and_says_so():
