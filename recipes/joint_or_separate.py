@@ -11,9 +11,13 @@ and the question is asked again: does the task with many labels help the other?
 Multi-task learning makes sense when the tasks share low-level features, have
 similar amounts of data each, and the network is large enough. A difference whose
 interval holds 0 is no difference; one that is really worse is negative transfer.
+
+Fifteen networks a table take minutes on two cores. With --cache FOLDER the frozen
+features and every finished network are kept, and an interrupted run goes on there.
 """
 
 import argparse
+import sys
 import tempfile
 
 import numpy as np
@@ -30,16 +34,21 @@ def hide(data, task, share, seed):
     return kerastl.Manifest(frame, data.tasks)
 
 
+def told(what, done, total):
+    print(f"  {done} of {total} networks trained: {what}", file=sys.stderr, flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("table", nargs="?", help="a .csv with an image and a column a task")
     parser.add_argument("--task", action="append", help="a column to predict; by default all")
     parser.add_argument("--seeds", type=int, default=5, help="networks of each kind")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--backbone", default="EfficientNetLite0")
     parser.add_argument("--trainable", default="stage4", help="what trains lies after this stage")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--hidden", type=float, default=0.9, help="share of defect's labels hidden")
+    parser.add_argument("--cache", help="a folder to go on from; by default a temporary one")
     parser.add_argument("--smoke", action="store_true", help="a few pictures, one epoch")
     args = parser.parse_args()
 
@@ -53,20 +62,15 @@ def main():
         options |= {"image_size": 32, "epochs": 1, "weights": None}
         args.seeds = 2
 
-    with tempfile.TemporaryDirectory() as cache:  # the frozen part runs once for all networks
-
-        def compare(title, part):
-            print(f"\n{title}")
-            report = kerastl.joint_or_separate(
-                args.backbone, part, trainable=args.trainable, repeats=args.seeds, cache=cache,
-                **options,
-            )  # fmt: skip
-            print(report)
-
-        compare("All labels", data)
+    with tempfile.TemporaryDirectory() as temporary:
+        options |= {"trainable": args.trainable, "repeats": args.seeds, "progress": told}
+        options["cache"] = args.cache or temporary  # the frozen part runs once for all networks
+        print("\nAll labels")
+        print(kerastl.joint_or_separate(args.backbone, data, **options))
         if not args.table:
+            print(f"\n{args.hidden:.0%} of the training labels of defect hidden")
             few = hide(data, "defect", args.hidden, seed=0)
-            compare(f"{args.hidden:.0%} of the training labels of defect hidden", few)
+            print(kerastl.joint_or_separate(args.backbone, few, **options))
 
 
 if __name__ == "__main__":
