@@ -41,6 +41,7 @@ _NAMES = {
     "policy_report": ["PolicyReport"],
     "self_training": ["self_train"],
     "features": ["extract_features"],
+    "upkeep": ["list_store", "prune_store", "verify_store"],
     "training": ["fit"],
     "evaluation": ["evaluate"],
     "scores": ["Scores"],

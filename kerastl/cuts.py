@@ -22,8 +22,8 @@ import pandas as pd
 from kerastl.errors import InputError, nearest
 from kerastl.graph import nodes, outputs
 
-FEATURE_BYTES = 2
-"""Bytes of one stored value: features are counted as float16."""
+FEATURE_BYTES = 4
+"""Bytes of one stored value: features are float32 unless float16 is asked for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cut:
         index: Its position among the model's layers, the input not counted.
         shape: Shape of the tensor there, for one picture.
         parameters_after: Number of parameters behind it.
-        kib: Size of the tensor for one picture in KiB, as float16.
+        kib: Size of the tensor for one picture in KiB, as float32; float16 takes half.
         stage: Name of the stage that ends here, or "".
     """
 

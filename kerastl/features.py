@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,12 @@ import numpy as np
 from kerastl.batches import Batch, iter_batches, ordered_map
 from kerastl.engines import choose_engine, forward
 from kerastl.errors import InputError
-from kerastl.files import write_json
+from kerastl.feature_recipe import Augment, Recipe
+from kerastl.filling import Make, Progress, fill, picture_keys, share_causes
 from kerastl.manifest import Manifest
+from kerastl.shard_array import ShardArray
+from kerastl.store import Store
 from kerastl.tasks import Task
-from kerastl.trainable import weights_digest
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,16 @@ class Features:
     """The tensor at a cut for each picture.
 
     Attributes:
-        values: `[pictures, views, ...]`, in memory or memory-mapped.
+        values: `[pictures, views, ...]`, in memory, or read from the shards of a store.
         labels: By task name, or None.
         rows: Position of each picture in the data it came from.
+        keys: What each picture's content is known by in the store; None without one.
     """
 
-    values: np.ndarray
+    values: np.ndarray | ShardArray
     labels: Mapping[str, np.ndarray] | None
     rows: np.ndarray
+    keys: Sequence[bytes] | None = None
 
 
 def extract_features(
@@ -47,16 +46,26 @@ def extract_features(
     engine: str = "auto",
     tasks: tuple[Task, ...] = (),
     views: int = 1,
-    augment: Callable[[np.ndarray], np.ndarray] | None = None,
+    augment: Augment | None = None,
     cache: str | Path | None = None,
+    budget: int | None = None,
     batch_size: int = 32,
     dtype: str = "float32",
+    earlier: tuple[Features, keras.Model] | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Run a frozen prefix once over pictures.
 
     Each picture is decoded once, however many views are made of it. Pictures
     that cannot be read are left out and listed in the manifest's `skipped`.
+
+    With `cache` the features of a manifest's pictures are kept on disk, known by
+    the prefix's graph and weights, the options and the content of each picture's
+    file. Any later call makes only what is missing, for other manifests, splits and
+    file names too; what a call had made when it was killed is kept, but for the last
+    shard. Any number of processes may use one folder. Under "auto" features of any
+    engine that agrees with Keras count as the same; and a picture's views stay those
+    that were drawn when they were first made.
 
     Args:
         prefix: The model in front of a cut; it runs in inference mode.
@@ -68,59 +77,54 @@ def extract_features(
         augment: Takes and returns uint8 images `[batch, h, w, 3]`, as `augmenter`
             makes it of layers. Required for more than one view. Features under a
             function of one's own, without a `key`, are not stored.
-        cache: A folder that keeps the features of a manifest's pictures for
-            the next call with the same prefix, pictures and options.
+        cache: A folder that keeps features. `list_store`, `verify_store` and
+            `prune_store` look after it. None keeps them in memory.
+        budget: Bytes that the cache folder may take; None for as many as there are.
         batch_size: Pictures in a forward pass.
         dtype: Of the stored values, "float32" or "float16".
+        earlier: Features of the same data at an earlier cut, and the model from that
+            cut to this one: what is missing is made of these, not of the pictures.
         progress: Called with the pictures done and in all.
 
     Returns:
         The features, in the order of the data.
 
     Raises:
-        InputError: For views without an augmentation, or data without pictures.
+        InputError: For views without an augmentation, data without pictures, an
+            endless dataset, and features that pass the budget or the free disk.
+
+    Example:
+        >>> x = keras.Input((2, 2, 3))
+        >>> prefix = keras.Model(x, keras.layers.GlobalAveragePooling2D()(x))
+        >>> found = extract_features(prefix, np.full((4, 2, 2, 3), 7, "uint8"))
+        >>> found.values.shape, float(found.values[0, 0, 0])
+        ((4, 1, 3), 7.0)
     """
-    if views < 1 or (views > 1 and augment is None):
-        raise InputError(f"Expected views=1, or augment= with views > 1. Received: views={views}.")
-    image_size = tuple(prefix.input_shape[1:3])
-    drawn = None if augment is None else getattr(augment, "key", None)
-    if augment is not None and drawn is None:
-        cache = None  # what cannot be told from another augmentation is not stored
-    store = _store(cache, prefix, images, image_size, (engine, views, drawn, dtype))
-    if store and store.with_suffix(".json").is_file():
-        return _stored(store, images)
-    count = length(images) or 0
-    shape = (count, views, *prefix.output_shape[1:])
-    writer = _Writer(shape, dtype, store)
-
-    def copy(batch: Batch) -> tuple[Batch, list[Any]]:
-        return batch, [augment(batch.images) if augment else batch.images for _ in range(views)]
-
-    run = None
-    batches = iter_batches(images, tasks, image_size, batch_size)
-    # One thread draws the next batch's copies, in order, while this one's run.
-    for batch, copies in ordered_map(copy, batches, threads=1, ahead=2):
-        run = run or choose_engine(prefix, engine, copies[0], count * views).run
-        writer.add(np.stack([run(copy) for copy in copies], axis=1), batch)
-        if progress:
-            progress(writer.done, count)
-    return writer.finish(images)
+    recipe = Recipe(prefix, engine, views, augment, batch_size, dtype)
+    told = augment is None or recipe.drawn is not None
+    kept = earlier is None or earlier[0].keys is not None
+    if cache is not None and isinstance(images, Manifest) and told and kept:
+        return _stored(recipe, images, tasks, Path(cache), earlier, budget, progress)
+    if earlier is not None:
+        return deepen(*earlier, views=views, batch_size=batch_size)
+    return _in_memory(recipe, images, tasks, progress)
 
 
-def deepen(features: Features, middle: keras.Model, batch_size: int = 32) -> Features:
-    """A later cut's features made from an earlier cut's.
+def deepen(
+    features: Features, middle: keras.Model, *, views: int | None = None, batch_size: int = 32
+) -> Features:
+    """A later cut's features made from an earlier cut's, in memory.
 
     Args:
         features: Those of the earlier cut.
         middle: The model from the earlier cut to the later one.
+        views: How many of the views, the first ones; all by default.
         batch_size: Examples in a forward pass.
     """
-    run, (count, views) = forward(middle), features.values.shape[:2]
+    count, views = len(features.values), views or features.values.shape[1]
     made = np.empty((count, views, *middle.output_shape[1:]), features.values.dtype)
-    for view in range(views):
-        for start in range(0, count, batch_size):
-            part = slice(start, start + batch_size)
-            made[part, view] = run(features.values[part, view])
+    for at, values in _through(middle, features.values, np.arange(count), views, batch_size):
+        made[at] = values
     return Features(made, features.labels, features.rows)
 
 
@@ -129,43 +133,107 @@ def feature_bytes(prefix: keras.Model, count: int, views: int = 1, dtype: str = 
     return count * views * math.prod(prefix.output_shape[1:]) * np.dtype(dtype).itemsize
 
 
-class _Writer:
-    """Collects features, in memory or into a file that is renamed when it is whole."""
+def length(images: Any) -> int | None:
+    """Number of pictures, or None for a dataset that does not say."""
+    if isinstance(images, Manifest):
+        return len(images)
+    arrays = images[0] if isinstance(images, (tuple, list)) else images
+    return len(arrays) if isinstance(arrays, np.ndarray) else None
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, store: Path | None):
-        self.store, self.done = store, 0
-        self.rows: list[np.ndarray] = []
-        self.labels: list[Mapping[str, np.ndarray] | None] = []
-        self.unfinished = store and store.with_name(f"{store.name}.{os.getpid()}.tmp")
-        if self.unfinished is None:
-            self.values = np.empty(shape, dtype)
-        else:
-            self.unfinished.parent.mkdir(parents=True, exist_ok=True)
-            self.values = np.lib.format.open_memmap(self.unfinished, "w+", dtype, shape)
 
-    def add(self, values: np.ndarray, batch: Batch) -> None:
-        """Append a batch's features, its rows and its labels."""
-        if self.done + len(values) > len(self.values):
+def _made(recipe: Recipe, images: Any, tasks: Any, count: int) -> Iterator[tuple[Batch, Any]]:
+    """Features of pictures, batch by batch, `[batch, views, ...]`."""
+    views, augment = recipe.views, recipe.augment
+
+    def copy(batch: Batch) -> tuple[Batch, list[Any]]:
+        return batch, [augment(batch.images) if augment else batch.images for _ in range(views)]
+
+    run = None
+    batches = iter_batches(images, tasks, recipe.image_size, recipe.batch_size)
+    # One thread draws the next batch's copies, in order, while this one's run.
+    for batch, copies in ordered_map(copy, batches, threads=1, ahead=2):
+        run = run or choose_engine(recipe.prefix, recipe.engine, copies[0], count * views).run
+        yield batch, np.stack([run(copy) for copy in copies], axis=1)
+
+
+def _through(
+    middle: keras.Model, values: Any, rows: np.ndarray, views: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of features, and what the middle of a network makes of them."""
+    run = forward(middle) if len(rows) else None
+    for start in range(0, len(rows), batch_size):
+        at = rows[start : start + batch_size]
+        yield at, np.stack([run(values[at, view]) for view in range(views)], axis=1)
+
+
+def _in_memory(recipe: Recipe, images: Any, tasks: Any, progress: Progress | None) -> Features:
+    count, done = length(images) or 0, 0
+    values = np.empty((count, *recipe.shape), recipe.dtype)
+    rows: list[np.ndarray] = []
+    labels: list[Mapping[str, np.ndarray] | None] = []
+    for batch, made in _made(recipe, images, tasks, count):
+        if done + len(made) > len(values):
             # A dataset need not know its length beforehand; a manifest does.
-            more = np.empty((len(self.values) + len(values), *values.shape[1:]), values.dtype)
-            self.values = np.concatenate([self.values[: self.done], more])
-        self.values[self.done : self.done + len(values)] = values
-        self.done += len(values)
-        self.rows.append(batch.rows)
-        self.labels.append(batch.labels)
+            more = np.empty((len(values) + len(made), *recipe.shape), recipe.dtype)
+            values = np.concatenate([values[:done], more])
+        values[done : done + len(made)] = made
+        done += len(made)
+        rows.append(batch.rows)
+        labels.append(batch.labels)
+        if progress:
+            progress(done, count)
+    if not done:
+        raise _nothing(images)
+    return Features(values[:done], _joined(labels), np.concatenate(rows))
 
-    def finish(self, images: Any) -> Features:
-        """The features, published under their name if they have one."""
-        if not self.done:
-            raise InputError("There is no picture that could be read.", _skipped(images))
-        rows = np.concatenate(self.rows)
-        labels = _joined(self.labels)
-        if self.unfinished is not None:
-            self.values.flush()
-            os.replace(self.unfinished, self.store)
-            skipped = dict(images.skipped)
-            write_json(self.store.with_suffix(".json"), {"rows": rows.tolist(), "skipped": skipped})
-        return Features(self.values[: self.done], labels, rows)
+
+def _stored(
+    recipe: Recipe,
+    images: Manifest,
+    tasks: Any,
+    folder: Path,
+    earlier: tuple[Features, keras.Model] | None,
+    budget: int | None,
+    progress: Progress | None,
+) -> Features:
+    next(iter_batches(images.take([]), tasks, recipe.image_size), None)  # says what is wrong
+    store = Store(folder / recipe.key, recipe.shape, recipe.dtype, recipe.about)
+    if earlier is not None:
+        keys, make = _from_earlier(recipe, *earlier, len(images))
+    else:
+        keys, make = picture_keys(images, folder, _from_pictures(recipe, images))
+    rows = fill(store, keys, make, budget=budget, progress=progress)
+    share_causes(images, keys, rows)
+    if not len(rows):
+        raise _nothing(images)
+    there, labels = [keys[n] for n in rows], images.labels()
+    chosen = {task.name: labels[task.name][rows] for task in tasks}
+    return Features(store.array(there), chosen, rows, there)
+
+
+def _from_pictures(recipe: Recipe, images: Manifest) -> Make:
+    def make(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for batch, values in _made(recipe, images.take(rows), (), len(rows)):
+            yield rows[batch.rows], values
+
+    return make
+
+
+def _from_earlier(
+    recipe: Recipe, features: Features, middle: keras.Model, count: int
+) -> tuple[list[bytes | None], Make]:
+    keys: list[bytes | None] = [None] * count
+    for row, key in zip(features.rows, features.keys, strict=True):
+        keys[row] = key
+
+    def make(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        rows = rows[np.isin(rows, features.rows)]
+        at = np.searchsorted(features.rows, rows)
+        steps = _through(middle, features.values, at, recipe.views, recipe.batch_size)
+        for here, values in steps:
+            yield features.rows[here], values
+
+    return keys, make
 
 
 def _joined(labels: list[Any]) -> dict[str, np.ndarray] | None:
@@ -174,42 +242,7 @@ def _joined(labels: list[Any]) -> dict[str, np.ndarray] | None:
     return {name: np.concatenate([part[name] for part in labels]) for name in labels[0]}
 
 
-def _skipped(images: Any) -> list[str]:
-    return [f"{path}: {cause}" for path, cause in getattr(images, "skipped", {}).items()]
-
-
-def _store(cache, prefix, images, image_size, options) -> Path | None:
-    """Where the features of these pictures under this prefix are kept, if anywhere."""
-    if cache is None or not isinstance(images, Manifest):
-        return None
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([prefix.to_json(), image_size, options]).encode())
-    digest.update("".join(weights_digest(prefix).values()).encode())
-    for path in images.frame["image"]:
-        digest.update(repr((path, *_stamp(path))).encode())
-    return Path(cache) / f"{digest.hexdigest()}.npy"
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    """Size and time of a file, (0, 0) where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return (status.st_size, status.st_mtime_ns)
-
-
-def _stored(store: Path, images: Manifest) -> Features:
-    about = json.loads(store.with_suffix(".json").read_text("utf-8"))
-    rows = np.asarray(about["rows"], "int64")
-    images.skipped.update(about["skipped"])
-    values = np.load(store, mmap_mode="r", allow_pickle=False)[: len(rows)]
-    return Features(values, {k: v[rows] for k, v in images.labels().items()}, rows)
-
-
-def length(images: Any) -> int | None:
-    """Number of pictures, or None for a dataset that does not say."""
-    if isinstance(images, Manifest):
-        return len(images)
-    arrays = images[0] if isinstance(images, (tuple, list)) else images
-    return len(arrays) if isinstance(arrays, np.ndarray) else None
+def _nothing(images: Any) -> InputError:
+    skipped = getattr(images, "skipped", {})
+    faults = [f"{path}: {cause}" for path, cause in skipped.items()]
+    return InputError("There is no picture that could be read.", faults)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from kerastl.augmentation import Augment, augmenter
 from kerastl.batches import check_pictures
 from kerastl.cuts import Cut, find_cut, split, trained_cut
 from kerastl.errors import InputError
-from kerastl.features import Features, deepen, extract_features, feature_bytes, length
+from kerastl.features import Features, extract_features, feature_bytes, length
 from kerastl.manifest import Manifest
 from kerastl.progress import counting
 from kerastl.sampling import Sampler, read_array, read_pictures
@@ -168,22 +167,20 @@ class Source:
 
     def _at(self, model: keras.Model, part: str, cut: Cut) -> Features:
         if (part, cut.layer) not in self._features:
-            if cut.layer == self.base.layer:
-                found = self._extract(model, part)
-            else:
-                base = self._at(model, part, self.base)
-                # Heads need one view: their phase only brings them near the tail's.
-                one = replace(base, values=base.values[:, :1])
-                found = deepen(one, between(model, self.base.layer, cut.layer))
-            self._features[part, cut.layer] = found
+            earlier = None
+            if cut.layer != self.base.layer:
+                middle = between(model, self.base.layer, cut.layer)
+                earlier = self._at(model, part, self.base), middle
+            self._features[part, cut.layer] = self._extract(model, part, cut, earlier)
         return self._features[part, cut.layer]
 
-    def _extract(self, model: keras.Model, part: str) -> Features:
+    def _extract(self, model: keras.Model, part: str, cut: Cut, earlier: Any) -> Features:
         options, data = self.options, getattr(self, part)
         training = part == "train" and options.augment is not None
-        prefix = split(model, self.base.layer).prefix
-        views = options.views if training else 1
-        log.info("Features of the %s pictures at %s.", part, self.base.layer)
+        prefix = split(model, cut.layer).prefix
+        # Heads need one view: their phase only brings them near the tail's.
+        views = options.views if training and earlier is None else 1
+        log.info("Features of the %s pictures at %s.", part, cut.layer)
         with counting(f"features {part}", options.show) as progress:
             return extract_features(
                 prefix,
@@ -193,26 +190,18 @@ class Source:
                 views=views,
                 augment=augmenter(options.augment, options.seed) if training else None,
                 cache=self._folder(feature_bytes(prefix, length(data) or 0, views)),
+                earlier=earlier,
                 progress=progress,
             )
 
     def _folder(self, needed: int) -> Path | None:
         """Where features of that many bytes are kept; None is in memory."""
-        folder = None if isinstance(self.options.cache, bool) else Path(self.options.cache)
-        if self.options.cache == "auto" or folder is None:
-            if needed <= IN_MEMORY:
-                return None
-            self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
-            folder = Path(self.folder.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
-        # A memory-mapped file on a full disk ends the process; so ask before.
-        if needed > free:
-            raise InputError(
-                f"The features take {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB "
-                "free. Choose a later cut, fewer views, another cache folder, or cache=False."
-            )
-        return folder
+        if not isinstance(self.options.cache, bool) and self.options.cache != "auto":
+            return Path(self.options.cache)
+        if needed <= IN_MEMORY:
+            return None
+        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
+        return Path(self.folder.name)
 
 
 def between(model: keras.Model, first: str, last: str) -> keras.Model:

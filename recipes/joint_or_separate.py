@@ -12,6 +12,13 @@ Multi-task learning makes sense when the tasks share low-level features, have
 similar amounts of data each, and the network is large enough. A difference whose
 interval holds 0 is no difference; one that is really worse is negative transfer.
 
+Measured so (5 seeds, 656 held-out cells, AUC of defect, joint minus separate):
+
+    all labels               0.906 and 0.905: +0.001 [-0.006, +0.008], no difference
+    90 % of defect's hidden  0.832 and 0.842: -0.010 [-0.031, +0.011], no difference
+
+No difference was found, so one network for both is half the work on the phone.
+
 Fifteen networks a table take minutes on two cores. With --cache FOLDER the frozen
 features and every finished network are kept, and an interrupted run goes on there.
 """
@@ -60,7 +67,7 @@ def main():
     if args.smoke:
         data = data.take(range(0, len(data), max(1, len(data) // 120)))
         options |= {"image_size": 32, "epochs": 1, "weights": None}
-        args.seeds = 2
+        args.seeds = 1
 
     with tempfile.TemporaryDirectory() as temporary:
         options |= {"trainable": args.trainable, "repeats": args.seeds, "progress": told}

@@ -27,7 +27,10 @@ FLOORS = {
         "metrics", "heads", "spec",
     ],
     "core": ["cuts", "trainable", "models", "saving"],
-    "features": ["engines", "features", "sampling", "optimizers"],
+    "features": [
+        "engines", "network_key", "feature_recipe", "shards", "shard_array", "content_index",
+        "store", "room", "upkeep", "filling", "features", "sampling", "optimizers",
+    ],
     "verbs": [
         "progress", "resume", "training_data", "sources", "training", "labels_file", "litert",
         "predictors", "prediction", "evaluation", "thresholds", "plots", "reports",

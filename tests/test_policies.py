@@ -141,7 +141,7 @@ def test_features_are_kept_in_the_cache(colours, model, tmp_path):
     data = with_unsure(colours, clear_negatives(colours))
     options = {"repeats": 1, "epochs": 1, "cache": tmp_path}
     first = compare_policies(model, data, **options)
-    assert len(list(tmp_path.glob("*.npy"))) == 2
+    assert len(list(tmp_path.glob("*/*.npy"))) == 2
     pd.testing.assert_frame_equal(first.frame, compare_policies(model, data, **options).frame)
 
 

@@ -3,6 +3,8 @@ import pytest
 from PIL import Image
 
 from kerastl.sampling import Sampler, labels_at, read_array, read_pictures
+from kerastl.shard_array import ShardArray
+from kerastl.shards import write_shard
 
 
 def rows_of(sampler):
@@ -46,6 +48,18 @@ def test_each_epoch_draws_one_view_of_each():
     drawn = np.concatenate([sampler[i][0].ravel() for i in range(10)])
     assert sorted(drawn % 1000) == list(range(100))
     assert 20 < (drawn >= 1000).sum() < 80
+
+
+def test_shards_are_read_as_an_array_is(tmp_path):
+    values = np.random.default_rng(0).normal(size=(9, 2, 3)).astype("float32")
+    keys = [b"%016d" % n for n in range(9)]
+    paths = [write_shard(tmp_path, keys[p], values[p], {}) for p in (slice(0, 5), slice(5, 9))]
+    shards = ShardArray(paths, np.repeat([0, 1], [5, 4]), np.r_[0:5, 0:4], (2, 3), "float32")
+    one, other = (
+        Sampler(read_array(x), 9, None, 4, views=2, shuffle=True) for x in (values, shards)
+    )
+    for i in range(3):
+        np.testing.assert_array_equal(one[i][0], other[i][0])
 
 
 def test_augment_sees_each_batch():

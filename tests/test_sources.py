@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.models import classifier
 from kerastl.readers import read_folder
+from kerastl.shard_array import ShardArray
 from kerastl.sources import Options, Source, between
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
@@ -54,10 +56,31 @@ def test_features_larger_than_memory_go_to_a_file(model, stripes_folder, monkeyp
     monkeypatch.setattr("kerastl.sources.IN_MEMORY", 0)
     found = source(model, read_folder(stripes_folder).split("train"))
     found.inputs(model, 0)
-    assert isinstance(next(iter(found._features.values())).values, np.memmap)
+    set_trainable(model, False)
+    found.inputs(model, 0)  # the heads' features, made from these
+    assert [type(f.values) for f in found._features.values()] == [ShardArray] * 2
     folder = Path(found.folder.name)
     found.close()
     assert not folder.exists()
+
+
+def test_examples_from_the_store_are_those_from_memory(model, stripes_folder, tmp_path):
+    """For views and at both cuts; a second time nothing is made."""
+    data = read_folder(stripes_folder).split("train")
+    flip = {"views": 2, "augment": keras.layers.RandomFlip("horizontal")}
+    memory, stored, again = (
+        source(model, data, cache=cache, **flip) for cache in (True, tmp_path, tmp_path)
+    )
+    for policy in ("stage1", False):
+        set_trainable(model, policy)
+        files = sorted(tmp_path.glob("*/*.npy"))
+        batches = [s.inputs(model, 1).train for s in (memory, stored, again)]
+        assert len(sorted(tmp_path.glob("*/*.npy"))) == len(files) + 1
+        for i in range(len(batches[0])):
+            images, labels = batches[0][i]
+            for other in batches[1:]:
+                np.testing.assert_allclose(other[i][0], images, atol=1e-5)
+                np.testing.assert_array_equal(other[i][1], labels)
 
 
 def test_a_disk_that_is_too_small_is_said_before_it_is_full(model, stripes_folder, monkeypatch,
@@ -65,9 +88,9 @@ def test_a_disk_that_is_too_small_is_said_before_it_is_full(model, stripes_folde
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")(10, 10, 0)
-    monkeypatch.setattr("kerastl.sources.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("kerastl.room.shutil.disk_usage", lambda path: usage)
     found = source(model, read_folder(stripes_folder), cache=tmp_path)
-    with pytest.raises(InputError, match="GB free. Choose a later cut, fewer views, another"):
+    with pytest.raises(InputError, match="0 bytes free. Choose a later cut, fewer views, another"):
         found.inputs(model, 0)
 
 

@@ -9,6 +9,7 @@ from kerastl.manifest import Manifest
 from kerastl.spec import spec_of
 from kerastl.trainable import weights_digest
 from kerastl.trials import Settings, Trials
+from kerastl.upkeep import list_store
 
 QUICK = {"batch_size": 16, "head_epochs": 1, "engine": "keras"}
 
@@ -26,8 +27,11 @@ def test_features_are_made_once_for_all_tasks_and_seeds(network, data, tmp_path)
     with Trials(settings(network), data, tmp_path) as trials:
         for seed, tasks in ((0, data.tasks), (0, (WAY,)), (1, (WAY,))):
             trials.run(tasks, seed=seed, part="test")
-    # Of the train, the val and the test part, though three networks were trained.
-    assert len(list(tmp_path.glob("features/*.npy"))) == 3
+    # Of every picture at the cut, and of the train and the val part's at the heads,
+    # though three networks were trained.
+    kept = list_store(tmp_path / "features").set_index("layer")
+    assert kept[["pictures", "shards"]].loc["drop"].tolist() == [72, 3]
+    assert kept[["pictures", "shards"]].loc["features"].tolist() == [56, 2]
     assert len(list(tmp_path.glob("scores/*.npz"))) == 3
 
 

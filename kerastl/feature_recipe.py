@@ -1,0 +1,87 @@
+"""All that decides what features are, but for the pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastl.errors import InputError
+from kerastl.graph import nodes
+from kerastl.network_key import network_key
+
+Augment = Callable[[np.ndarray], np.ndarray]
+
+VERSION = 1
+"""Part of what features are known by; to be raised when a picture is decoded otherwise."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How features are made, as `extract_features` takes it.
+
+    Raises:
+        InputError: For options that exclude each other.
+    """
+
+    prefix: keras.Model
+    engine: str = "auto"
+    views: int = 1
+    augment: Augment | None = None
+    batch_size: int = 32
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        views, given = self.views, self.prefix.input_shape
+        if views < 1 or (views > 1 and self.augment is None):
+            expected = "Expected views=1, or augment= with views > 1."
+            raise InputError(f"{expected} Received: views={views}.")
+        if self.dtype not in ("float32", "float16"):
+            raise InputError(f"Expected dtype= float32 or float16. Received: {self.dtype!r}.")
+        if None in (*given[1:], *self.prefix.output_shape[1:]):
+            raise InputError(
+                f"Expected a prefix for one size of pictures. Received: one for {list(given[1:])}. "
+                "Build the model with an image_size."
+            )
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return tuple(self.prefix.input_shape[1:3])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture's features, `[views, ...]`."""
+        return (self.views, *self.prefix.output_shape[1:])
+
+    @property
+    def drawn(self) -> str | None:
+        """What the augmentation draws, in text; None where there is none, or it does not say."""
+        return getattr(self.augment, "key", None)
+
+    @property
+    def key(self) -> str:
+        """What features are known by, but for the pictures."""
+        options = (self.engine, self.views, self.drawn, self.dtype)
+        told = [VERSION, network_key(self.prefix), self.image_size, options]
+        return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The same in words, for whoever looks into a cache folder."""
+        return {
+            "model": self.prefix.name.removesuffix("_prefix"),
+            "layer": nodes(self.prefix)[-1].operation.name,
+            "shape": "x".join(map(str, self.shape)),
+            "dtype": self.dtype,
+            "image_size": list(self.image_size),
+            "engine": self.engine,
+            "augment": self.drawn,
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }

@@ -1,0 +1,174 @@
+"""Looking after a features store: what is in it, whether it is whole, and making room."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from kerastl.content_index import INDEX
+from kerastl.errors import InputError
+from kerastl.room import about, folder_bytes, prefix_folders
+from kerastl.shards import Damaged, Shard, check_shard, read_shard, remove_shard, shard_files, sweep
+from kerastl.store import USED
+
+COLUMNS = ("prefix", "model", "layer", "shape", "pictures", "shards", "bytes", "last used")
+
+
+def list_store(folder: str | Path) -> pd.DataFrame:
+    """What a cache folder holds, the last used first.
+
+    Args:
+        folder: The folder given as `cache=`.
+
+    Returns:
+        A row for each prefix under one set of options: `prefix` (its folder), `model`,
+        `layer`, `shape` (of one picture's features, views first), `pictures`, `shards`,
+        `bytes` and `last used` (a local time).
+
+    Raises:
+        InputError: Where there is no such folder.
+
+    Example:
+        >>> import tempfile
+        >>> list_store(tempfile.mkdtemp()).columns.tolist()
+        ['prefix', 'model', 'layer', 'shape', 'pictures', 'shards', 'bytes', 'last used']
+    """
+    rows = [_row(path) for path in prefix_folders(_existing(folder)) if shard_files(path)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.sort_values("last used", ascending=False, ignore_index=True)
+
+
+def verify_store(folder: str | Path) -> list[tuple[Path, str]]:
+    """Read every shard of a cache folder and hold it against its checksum.
+
+    Nothing is changed: the next extraction removes damaged shards that it needs, and
+    makes their features anew.
+
+    Args:
+        folder: The folder given as `cache=`.
+
+    Returns:
+        The path of each damaged shard, and the cause.
+
+    Raises:
+        InputError: Where there is no such folder.
+
+    Example:
+        >>> import tempfile
+        >>> verify_store(tempfile.mkdtemp())
+        []
+    """
+    files = [f for path in prefix_folders(_existing(folder)) for f in shard_files(path)]
+    return [(path, cause) for path in files if (cause := _fault(path))]
+
+
+def prune_store(
+    folder: str | Path,
+    *,
+    keep_bytes: int | None = None,
+    older_than_days: float | None = None,
+    everything: bool = False,
+) -> int:
+    """Remove features from a cache folder, a whole prefix at a time, the least recently used first.
+
+    A prefix that a process is writing a shard of is left alone, and so is every file that
+    is not the store's.
+
+    Args:
+        folder: The folder given as `cache=`.
+        keep_bytes: Remove until no more than this is left.
+        older_than_days: Remove what was last used longer ago.
+        everything: Remove all features.
+
+    Returns:
+        Bytes freed.
+
+    Raises:
+        InputError: Where there is no such folder, or not exactly one of the three is given.
+
+    Example:
+        >>> import tempfile
+        >>> prune_store(tempfile.mkdtemp(), keep_bytes=10**9)
+        0
+    """
+    root = _existing(folder)
+    _check_choice(keep_bytes, older_than_days, everything)
+    found = sorted(prefix_folders(root), key=_last_used)
+    left = {path: folder_bytes(path) for path in found}
+    freed = 0
+    for path in found:
+        old = (
+            older_than_days is not None and _last_used(path) < time.time() - 86400 * older_than_days
+        )
+        large = keep_bytes is not None and sum(left.values()) > keep_bytes
+        if (everything or old or large) and not sweep(path):
+            freed += _remove(path)
+            left.pop(path)
+    if everything:
+        (root / INDEX).unlink(missing_ok=True)
+    return freed
+
+
+def _check_choice(
+    keep_bytes: float | None, older_than_days: float | None, everything: bool
+) -> None:
+    given = {"keep_bytes": keep_bytes, "older_than_days": older_than_days}
+    given = {k: v for k, v in given.items() if v is not None}
+    faults = [f"{k} is {v}" for k, v in given.items() if not v >= 0]
+    if faults:
+        raise InputError("Expected 0 or more.", faults)
+    if len(given) + bool(everything) != 1:
+        names = [*given, *(["everything"] if everything else [])]
+        raise InputError(
+            "Expected one of keep_bytes=, older_than_days= and everything=True. "
+            f"Received: {' and '.join(names) or 'none'}."
+        )
+
+
+def _existing(folder: str | Path) -> Path:
+    if not Path(folder).is_dir():
+        raise InputError(f"There is no cache folder {folder}.")
+    return Path(folder)
+
+
+def _row(path: Path) -> tuple:
+    told, files = about(path), shard_files(path)
+    keys = {key for shard in map(_shard, files) if shard is not None for key in shard.keys}
+    names = [str(told.get(k, "")) for k in ("model", "layer", "shape")]
+    used = pd.Timestamp.fromtimestamp(int(_last_used(path)))
+    return (path.name, *names, len(keys), len(files), folder_bytes(path), used)
+
+
+def _shard(path: Path) -> Shard | None:
+    try:
+        return read_shard(path)
+    except Damaged:
+        return None
+
+
+def _fault(path: Path) -> str:
+    try:
+        check_shard(read_shard(path))
+    except Damaged as fault:
+        return str(fault)
+    return ""
+
+
+def _last_used(path: Path) -> float:
+    used = path / USED
+    return (used if used.exists() else path).stat().st_mtime
+
+
+def _remove(path: Path) -> int:
+    """Remove a prefix's shards, and its folder where nothing else is in it; the bytes freed."""
+    before = folder_bytes(path)
+    for file in {p.stem: p for p in [*shard_files(path, ".npy"), *shard_files(path)]}.values():
+        remove_shard(file)
+    (path / USED).unlink(missing_ok=True)
+    freed = before - folder_bytes(path)
+    with contextlib.suppress(OSError):  # not empty
+        path.rmdir()
+    return freed
