@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kerastl.batches import ordered_map
+from kerastl.contents import content_digest
 from kerastl.errors import InputError
+from kerastl.files import DIGEST
 from kerastl.shards import publish
 
 INDEX = "contents.index"
 SETTLED = 2.0
 """Seconds after which a file's time tells a change: clocks of file systems are coarse."""
-
-_DIGEST = 16
 
 
 class Contents(NamedTuple):
@@ -52,7 +52,7 @@ def contents(paths: Sequence[str], folder: Path) -> Contents:
     index = _read(folder / INDEX)
     stamps = [stamp(path) for path in paths]
     new = {s: p for s, p in zip(stamps, paths, strict=True) if s is not None and s not in index}
-    digests = ordered_map(_digest, new.values())
+    digests = ordered_map(content_digest, new.values())
     made = {s: d for s, d in zip(new, digests, strict=True) if d is not None}
     settled = {s: d for s, d in made.items() if _settled(new[s])}
     if settled:
@@ -70,7 +70,7 @@ def stamp(path: str) -> bytes | None:
     if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
         return None
     told = repr((os.path.abspath(path), status.st_size, status.st_mtime_ns))
-    return hashlib.blake2b(told.encode(), digest_size=_DIGEST).digest()
+    return hashlib.blake2b(told.encode(), digest_size=DIGEST).digest()
 
 
 def _settled(path: str) -> bool:
@@ -80,34 +80,23 @@ def _settled(path: str) -> bool:
         return False
 
 
-def _digest(path: str) -> bytes | None:
-    digest = hashlib.blake2b(digest_size=_DIGEST)
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError:  # the cause is told when the picture is read
-        return None
-    return digest.digest()
-
-
 def _read(path: Path) -> dict[bytes, bytes]:
     """Stamp to key. A damaged index is none: its only use is to save time."""
     try:
         data = path.read_bytes()
     except OSError:
         return {}
-    check, pairs = data[:_DIGEST], data[_DIGEST:]
-    if hashlib.blake2b(pairs, digest_size=_DIGEST).digest() != check or len(pairs) % (2 * _DIGEST):
+    check, pairs = data[:DIGEST], data[DIGEST:]
+    if hashlib.blake2b(pairs, digest_size=DIGEST).digest() != check or len(pairs) % (2 * DIGEST):
         return {}
-    starts = range(0, len(pairs), 2 * _DIGEST)
-    return {pairs[i : i + _DIGEST]: pairs[i + _DIGEST : i + 2 * _DIGEST] for i in starts}
+    starts = range(0, len(pairs), 2 * DIGEST)
+    return {pairs[i : i + DIGEST]: pairs[i + DIGEST : i + 2 * DIGEST] for i in starts}
 
 
 def _write(path: Path, new: dict[bytes, bytes]) -> None:
     """Add to the index. Of two processes at once one may lose its part, and reads again."""
     pairs = b"".join(s + k for s, k in {**_read(path), **new}.items())
-    check = hashlib.blake2b(pairs, digest_size=_DIGEST).digest()
+    check = hashlib.blake2b(pairs, digest_size=DIGEST).digest()
     try:
         publish(path, [check, pairs])
     except InputError:  # a folder that may only be read serves all the same

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+
+from kerastl.files import file_digest
 
 
 def same_content(paths: Sequence[str]) -> np.ndarray:
@@ -31,10 +32,31 @@ def same_content(paths: Sequence[str]) -> np.ndarray:
     first: dict[bytes, int] = {}
     found = np.arange(len(paths))
     for row, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        digest = _digest(path) if size in shared else None
+        digest = content_digest(path) if size in shared else None
         if digest is not None:
             found[row] = first.setdefault(digest, row)
     return found
+
+
+def content_digest(path: str) -> bytes | None:
+    """A digest of a file's content; None where it cannot be read.
+
+    The cause is told when the picture is read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        16 bytes, or None.
+
+    Example:
+        >>> len(content_digest(os.devnull)), content_digest("no/such/file")
+        (16, None)
+    """
+    try:
+        return file_digest(path)
+    except OSError:
+        return None
 
 
 def _size(path: str) -> int:
@@ -42,14 +64,3 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError:
         return -1
-
-
-def _digest(path: str) -> bytes | None:
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError:  # the cause is told when the picture is read
-        return None
-    return digest.digest()

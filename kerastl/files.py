@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+DIGEST = 16
+"""Bytes of a file's digest."""
+
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends well.
 
     Args:
         path: The file to write. Its folder is made where it is missing; what
             stood there stays untouched when the block fails.
+        unfinished: The temporary path, in the same folder; by default one that names
+            this process and ends as `path` does.
 
     Example:
         >>> import tempfile
@@ -28,7 +34,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    unfinished = unfinished or path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -42,3 +48,26 @@ def write_json(path: str | Path, values: Any) -> Path:
     with replacing(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
     return Path(path)
+
+
+def file_digest(path: str | Path) -> bytes:
+    """blake2b of a file's bytes, read in blocks.
+
+    Args:
+        path: The file.
+
+    Returns:
+        16 bytes.
+
+    Raises:
+        OSError: Where it cannot be read.
+
+    Example:
+        >>> file_digest(os.devnull) == hashlib.blake2b(b"", digest_size=16).digest()
+        True
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()

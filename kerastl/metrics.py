@@ -116,5 +116,5 @@ class Masked(keras.metrics.Metric):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Masked:
         """The metric that `get_config` described."""
-        metric = keras.saving.deserialize_keras_object(config.pop("metric"))
-        return cls(metric, **config)
+        others = {name: value for name, value in config.items() if name != "metric"}
+        return cls(keras.saving.deserialize_keras_object(config["metric"]), **others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,17 +65,17 @@ class KerasPredictor:
         return {name: values.astype("float32") for name, values in scores.items()}
 
 
-class SavedModelPredictor:
-    """An exported SavedModel folder.
+class ExportedPredictor(ABC):
+    """An exported model, held against what is told of it.
 
     Args:
-        path: The folder.
+        path: The SavedModel folder or the `.tflite` file.
         tasks: The tasks its outputs belong to.
         image_size: Height and width, in pixels.
         thresholds: Those of the tasks; by default 0.5.
 
     Raises:
-        InputError: If it is no whole SavedModel, or another one than described.
+        InputError: If it is not whole, or another one than described.
     """
 
     def __init__(
@@ -86,12 +87,31 @@ class SavedModelPredictor:
     ):
         self.path, self.tasks, self.image_size = Path(path), tasks, image_size
         self.thresholds = complete(tasks, thresholds)
+        self._check_described(*self._open())
+
+    @abstractmethod
+    def _open(self) -> tuple[dict[str, int], Any]:
+        """The number of scores by output name, and the shape of one image."""
+
+    def _check_described(self, outputs: dict[str, int], shape: Any) -> None:
+        told = {t.name: len(t.classes) for t in self.tasks}
+        if (outputs, shape) != (told, (*self.image_size, 3)):
+            raise InputError(
+                f"{self.path} and the {labels_file.NAME} beside it do not belong together.",
+                [f"the file: outputs {outputs}, images {shape}",
+                 f"{labels_file.NAME}: outputs {told}, images {(*self.image_size, 3)}"],
+            )  # fmt: skip
+
+
+class SavedModelPredictor(ExportedPredictor):
+    """An `ExportedPredictor` of a SavedModel folder."""
+
+    def _open(self) -> tuple[dict[str, int], Any]:
         self._loaded = _load_saved_model(self.path)
         self._call = self._loaded.signatures["serving_default"]
-        made = {name: s.shape[-1] for name, s in self._call.structured_outputs.items()}
         [*inputs] = self._call.structured_input_signature[1].values()
         shape = tuple(inputs[0].shape)[1:] if len(inputs) == 1 else None
-        _check_described(self.path, (made, shape), tasks, image_size)
+        return {n: s.shape[-1] for n, s in self._call.structured_outputs.items()}, shape
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `Predictor`."""
@@ -100,31 +120,12 @@ class SavedModelPredictor:
         return {t.name: outputs[t.name].numpy() for t in self.tasks}
 
 
-class LiteRTPredictor:
-    """An exported `.tflite` file.
+class LiteRTPredictor(ExportedPredictor):
+    """An `ExportedPredictor` of a `.tflite` file."""
 
-    Args:
-        path: The file.
-        tasks: The tasks its outputs belong to.
-        image_size: Height and width, in pixels.
-        thresholds: Those of the tasks; by default 0.5.
-
-    Raises:
-        InputError: If it is no whole TFLite file, or another one than described.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        tasks: tuple[Task, ...],
-        image_size: Size,
-        thresholds: Thresholds | None = None,
-    ):
-        self.path, self.tasks, self.image_size = Path(path), tasks, image_size
-        self.thresholds = complete(tasks, thresholds)
-        self.model = LiteRTModel(path)
-        shape = (*self.model.image_size, 3)
-        _check_described(self.path, (self.model.outputs, shape), tasks, image_size)
+    def _open(self) -> tuple[dict[str, int], Any]:
+        self.model = LiteRTModel(self.path)
+        return self.model.outputs, (*self.model.image_size, 3)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `Predictor`."""
@@ -200,16 +201,3 @@ def _load_saved_model(path: Path) -> Any:
     if "serving_default" not in getattr(loaded, "signatures", {}):
         raise InputError(f"The SavedModel {path} has no signature 'serving_default'. Export again.")
     return loaded
-
-
-def _check_described(
-    path: Path, made: tuple[Mapping[str, int], Any], tasks: tuple[Task, ...], image_size: Size
-) -> None:
-    """Raise unless a file's outputs and image shape are those that labels.json gives."""
-    told = ({t.name: len(t.classes) for t in tasks}, (*image_size, 3))
-    if (dict(made[0]), made[1]) != told:
-        raise InputError(
-            f"{path} and the {labels_file.NAME} beside it do not belong together.",
-            [f"the file: outputs {dict(made[0])}, images {made[1]}",
-             f"{labels_file.NAME}: outputs {told[0]}, images {told[1]}"],
-        )  # fmt: skip

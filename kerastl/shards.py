@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.errors import InputError
+from kerastl.files import DIGEST, file_digest, replacing
 
 LARGEST_JSON = 4 * 1024**2
 ABANDONED = 24 * 3600
@@ -92,7 +93,7 @@ def write_shard(
     values = np.ascontiguousarray(values)
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
     data = [header.getvalue(), memoryview(values.reshape(-1).view("uint8"))]
-    checksum = hashlib.blake2b(digest_size=16)
+    checksum = hashlib.blake2b(digest_size=DIGEST)
     for part in data:
         checksum.update(part)
     path = folder / f"{_name(keys, checksum.hexdigest())}.npy"
@@ -109,17 +110,14 @@ def publish(path: Path, data: Iterable[bytes | memoryview]) -> None:
     """
     unfinished = path.with_name(f".{_HOST}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(unfinished, "wb") as file:
+        with replacing(path, unfinished), open(unfinished, "wb") as file:
             file.writelines(data)
-        os.replace(unfinished, path)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise InputError(
-            f"Features cannot be stored in {path.parent}: {why}. What was stored before is "
+            f"Nothing can be stored in {path.parent}: {why}. What was stored before is "
             "kept: make room, or give another cache folder, and call again."
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_shard(path: Path) -> Shard:
@@ -210,11 +208,7 @@ def _fault(error: OSError) -> Damaged:
 
 
 def _checksum(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_digest(path).hex()
 
 
 def _age(path: Path) -> float:

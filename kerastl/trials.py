@@ -6,7 +6,6 @@ import copy
 import hashlib
 import inspect
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.content_index import stamp
 from kerastl.cuts import Split, split
 from kerastl.engines import forward
 from kerastl.errors import InputError, nearest
@@ -25,9 +25,9 @@ from kerastl.features import extract_features
 from kerastl.files import replacing
 from kerastl.manifest import RESERVED, Manifest
 from kerastl.models import Backbone, create_model
+from kerastl.network_key import network_key
 from kerastl.spec import Trainable, spec_of
 from kerastl.tasks import Task, by_task, class_scores
-from kerastl.trainable import weights_digest
 from kerastl.training import fit
 from kerastl.training_data import identity
 
@@ -101,8 +101,8 @@ class Trials:
             settings.backbone, data.tasks, trainable=True, weights=settings.weights,
             image_size=settings.image_size, seed=settings.seed, **built,
         )  # fmt: skip
-        self._start = _digest(_backbone(self.base))
-        self._images = _digest([_stamp(path) for path in data.frame["image"]])
+        self._start = network_key(split(self.base, spec_of(self.base).features).prefix)
+        self._images = _digest([stamp(path) for path in data.frame["image"]])
         self._temporary = tempfile.TemporaryDirectory(prefix="kerastl-trials-")
         self.folder = Path(self._temporary.name if cache is None else cache)
 
@@ -205,15 +205,6 @@ class Trials:
         ])  # fmt: skip
 
 
-def _backbone(model: keras.Model) -> list[Any]:
-    """A backbone's layers and weights, without names: Keras counts those up as it goes."""
-    prefix = split(model, spec_of(model).features).prefix
-    configs = [layer.get_config() for layer in prefix.layers]
-    return [{k: v for k, v in c.items() if k != "name"} for c in configs] + [
-        *weights_digest(prefix).values()
-    ]
-
-
 def _only(data: Manifest, tasks: Sequence[Task]) -> Manifest:
     """The same pictures with the labels of some tasks."""
     columns = [c for t in tasks for c in t.columns]
@@ -267,15 +258,6 @@ def _described(value: Any) -> Any:
     if isinstance(value, (keras.layers.Layer, keras.Model)):
         return keras.saving.serialize_keras_object(value)
     return value
-
-
-def _stamp(path: str) -> tuple[str, int, int]:
-    """A picture's path, size and time."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return (path, 0, 0)
-    return (path, status.st_size, status.st_mtime_ns)
 
 
 def _digest(values: Any) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,6 +15,7 @@ import pytest
 from PIL import Image
 
 SIZE = 16
+NOBODY = 65534
 
 
 def small_network(dropout: float = 0.0, seed: int = 0) -> keras.Model:
@@ -50,6 +54,29 @@ def network():
 @pytest.fixture
 def striped():
     return stripes
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder, and a user whom permissions bind: where that is root, it is nobody meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix="kerastl-"))
+    root = os.geteuid() == 0
+    try:
+        if root:
+            folder.chmod(0o777)
+            _become_nobody()
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+def _become_nobody():
+    try:
+        os.seteuid(NOBODY)
+    except OSError:
+        pytest.skip("root may not change its user here, and permissions do not bind it")
 
 
 @pytest.fixture(scope="session")

@@ -139,12 +139,11 @@ def test_split_folders_without_train_or_among_others(tmp_path):
     assert error(tmp_path / "c") == LAYOUT + "one split has two folders: train, val, valid"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(tmp_path):
-    lay(tmp_path, *many("cat", "dog"))
-    (tmp_path / "dog").chmod(0)
-    message = error(tmp_path)
-    (tmp_path / "dog").chmod(0o700)
+def test_no_permission(unprivileged):
+    lay(unprivileged, *many("cat", "dog"))
+    (unprivileged / "dog").chmod(0)
+    message = error(unprivileged)
+    (unprivileged / "dog").chmod(0o700)
     assert message == "The folder ROOT/dog cannot be read: permission denied."
 
 

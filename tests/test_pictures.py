@@ -191,9 +191,8 @@ def test_causes_of_files(tmp_path):
     assert cause(tmp_path / "pipe.png") == "not a file"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(tmp_path):
-    path = tmp_path / "a.png"
+def test_no_permission(unprivileged):
+    path = unprivileged / "a.png"
     path.write_bytes(encode(Image.fromarray(noise()), "PNG"))
     path.chmod(0)
     assert cause(path) == "cannot be read: permission denied"

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from two_tasks import SHADE, WAY, striped_manifest
@@ -91,6 +93,21 @@ def test_finished_networks_are_not_trained_again(network, data, tmp_path, caplog
     np.testing.assert_array_equal(first.labels["way"], again.labels["way"])
     for change in ({"seed": 1}, {"options": {"learning_rate": 1e-2}}):
         assert run(**change)[1]
+
+
+def test_scores_are_known_by_the_first_weights_and_the_pictures(network, tmp_path):
+    data = striped_manifest(tmp_path, train=4, val=2, test=2)
+
+    def key(seed=0):
+        plain = Settings(network(seed=seed), "stage1", options=QUICK)
+        with Trials(plain, data) as trials:
+            return trials._key((WAY,), 0, "test", 1.0)
+
+    first = key()
+    assert key() == first
+    assert key(seed=1) != first
+    os.utime(data.frame["image"][0], (1e9, 1e9))
+    assert key() != first
 
 
 def test_scores_that_cannot_be_read_are_made_again(network, data, tmp_path):
