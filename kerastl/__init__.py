@@ -31,7 +31,7 @@ _NAMES = {
     "models": ["classifier", "create_model", "multilabel_classifier", "multitask_classifier"],
     "saving": ["load_model", "save_model"],
     "spec": ["spec_of"],
-    "label_report": ["LabelReport", "label_report"],
+    "label_counts": ["LabelReport", "label_report"],
     "balance": ["positive_weights"],
     "thresholds": ["Thresholds", "choose_thresholds", "tune_thresholds"],
     "differences": ["Difference", "difference"],
@@ -46,7 +46,7 @@ _NAMES = {
     "evaluation": ["evaluate"],
     "scores": ["Scores"],
     "plots": ["plot_scores"],
-    "export": ["export"],
+    "exporting": ["export"],
     "prediction": ["predict"],
 }
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}

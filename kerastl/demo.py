@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from kerastl.console import say, title
-from kerastl.export import export
+from kerastl.exporting import export
 from kerastl.models import create_model
 from kerastl.runs import run_folder
 from kerastl.solar_cells import LICENCE, PUBLISHED, SOURCE, read_solar_cells, solar_cells_folder

@@ -19,7 +19,7 @@ from kerastl.errors import InputError
 from kerastl.evaluation import Predictions
 from kerastl.features import extract_features
 from kerastl.files import replacing
-from kerastl.label_report import label_report
+from kerastl.label_counts import label_report
 from kerastl.manifest import Manifest
 from kerastl.plots import plot_scores
 from kerastl.prediction import class_columns

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl.conversion import float_twin, in_float32, to_float32, write_saved_model
-from kerastl.export import export
+from kerastl.exporting import export
 from kerastl.litert import LiteRTModel
 from kerastl.models import create_model
 from kerastl.predictors import KerasPredictor

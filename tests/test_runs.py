@@ -8,7 +8,7 @@ from tiny_models import on_disk, tiny
 
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate, predict_scores
-from kerastl.label_report import label_report
+from kerastl.label_counts import label_report
 from kerastl.models import classifier
 from kerastl.readers import read_folder
 from kerastl.reports import update_report

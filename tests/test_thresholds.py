@@ -14,7 +14,7 @@ from tiny_models import TASKS, on_disk, patches, tiny
 from kerastl.bootstrap import resampled
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate, predict_scores
-from kerastl.export import export
+from kerastl.exporting import export
 from kerastl.manifest import Manifest
 from kerastl.prediction import predict
 from kerastl.predictors import load_predictor

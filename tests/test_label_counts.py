@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerastl.label_report import COLUMNS, label_report
+from kerastl.label_counts import COLUMNS, label_report
 from kerastl.manifest import Manifest
 from kerastl.tasks import Task
 

@@ -14,7 +14,7 @@ from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 from kerastl import conversion
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate
-from kerastl.export import EVALUATION, export
+from kerastl.exporting import EVALUATION, export
 from kerastl.models import create_model
 from kerastl.predictors import KerasPredictor, load_predictor
 
