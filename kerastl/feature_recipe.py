@@ -12,14 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastl.engines import canonical
 from kerastl.errors import InputError
 from kerastl.graph import nodes
 from kerastl.network_key import network_key
 
 Augment = Callable[[np.ndarray], np.ndarray]
 
-VERSION = 1
-"""Part of what features are known by; to be raised when a picture is decoded otherwise."""
+VERSION = 2
+"""Part of what features are known by; to be raised when pictures are decoded or views drawn
+otherwise."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Recipe:
     """How features are made, as `extract_features` takes it.
 
     Raises:
-        InputError: For options that exclude each other.
+        InputError: For options that exclude each other, and an engine that is none.
     """
 
     prefix: keras.Model
@@ -38,6 +40,7 @@ class Recipe:
     dtype: str = "float32"
 
     def __post_init__(self):
+        object.__setattr__(self, "engine", canonical(self.engine))
         views, given = self.views, self.prefix.input_shape
         if views < 1 or (views > 1 and self.augment is None):
             expected = "Expected views=1, or augment= with views > 1."
@@ -64,6 +67,11 @@ class Recipe:
     def drawn(self) -> str | None:
         """What the augmentation draws, in text; None where there is none, or it does not say."""
         return getattr(self.augment, "key", None)
+
+    @property
+    def placed(self) -> bool:
+        """Whether the augmentation draws by position in the data."""
+        return hasattr(self.augment, "begin")
 
     @property
     def key(self) -> str:

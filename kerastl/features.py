@@ -11,11 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.batches import Batch, iter_batches, ordered_map
-from kerastl.engines import choose_engine, forward
+from kerastl.batches import iter_batches
+from kerastl.engines import Engine, choose_engine, forward
 from kerastl.errors import InputError
+from kerastl.extraction import Piece, features_of, given_pieces, manifest_pieces, through
 from kerastl.feature_recipe import Augment, Recipe
-from kerastl.filling import Make, Progress, fill, picture_keys, share_causes
+from kerastl.feature_sources import from_blocks, from_earlier, from_pictures
+from kerastl.filling import Progress, complete, share_causes
 from kerastl.manifest import Manifest
 from kerastl.shard_array import ShardArray
 from kerastl.store import Store
@@ -53,6 +55,7 @@ def extract_features(
     dtype: str = "float32",
     earlier: tuple[Features, keras.Model] | None = None,
     progress: Progress | None = None,
+    ray: str | None = None,
 ) -> Features:
     """Run a frozen prefix once over pictures.
 
@@ -63,35 +66,51 @@ def extract_features(
     the prefix's graph and weights, the options and the content of each picture's
     file. Any later call makes only what is missing, for other manifests, splits and
     file names too; what a call had made when it was killed is kept, but for the last
-    shard. Any number of processes may use one folder. Under "auto" features of any
-    engine that agrees with Keras count as the same; and a picture's views stay those
-    that were drawn when they were first made.
+    shard. Any number of processes may use one folder. A picture's views stay those
+    that were drawn when they were first made, from the seed and its position in the
+    data. So a call that was killed and repeated, one without `cache`, and one with `ray`
+    give the same as one that ran through, bit for bit on the same kind of processor.
+    Only copies of one picture, which share their views in a `cache`, have their own
+    without.
+
+    With `ray` the pictures are divided into blocks of 1024 at consecutive positions,
+    and the machines of a Ray cluster make those of which any are missing. A block whose
+    machine died is made on another one.
 
     Args:
         prefix: The model in front of a cut; it runs in inference mode.
         images: A Manifest, arrays `(images, labels)` or a batched dataset.
-        engine: "keras", "openvino", or "auto": the fastest that is installed and
-            agrees with Keras on the first batch, where there are enough pictures.
+        engine: "keras", "openvino" (or "openvino:float16", "openvino:bfloat16"), or
+            "auto": the fastest that is installed and agrees with Keras on the first
+            batch, where there are enough pictures. The choice is made once for each
+            prefix of a cache folder, and kept there.
         tasks: The tasks whose labels go along.
         views: Copies of each picture, each with `augment` applied.
         augment: Takes and returns uint8 images `[batch, h, w, 3]`, as `augmenter`
             makes it of layers. Required for more than one view. Features under a
-            function of one's own, without a `key`, are not stored.
+            function of one's own, without a `key`, are not stored. Where it has a method
+            `begin(at)`, that is called before each batch with its position in the data,
+            from which all its draws follow.
         cache: A folder that keeps features. `list_store`, `verify_store` and
             `prune_store` look after it. None keeps them in memory.
         budget: Bytes that the cache folder may take; None for as many as there are.
-        batch_size: Pictures in a forward pass.
+        batch_size: Pictures in a forward pass; what is left over is filled up with black.
         dtype: Of the stored values, "float32" or "float16".
         earlier: Features of the same data at an earlier cut, and the model from that
             cut to this one: what is missing is made of these, not of the pictures.
         progress: Called with the pictures done and in all.
+        ray: The address of a Ray cluster, as `kerastl.cluster.run_blocks` takes it: "auto",
+            "local", "HOST:PORT" or "ray://HOST:PORT". Its machines see the pictures and
+            the `cache` folder, which is required, under the same paths. With `earlier`
+            the work is quick, and done here.
 
     Returns:
         The features, in the order of the data.
 
     Raises:
         InputError: For views without an augmentation, data without pictures, an
-            endless dataset, and features that pass the budget or the free disk.
+            endless dataset, features that pass the budget or the free disk, and `ray`
+            where nothing is stored, Ray is not installed or nobody answers.
 
     Example:
         >>> x = keras.Input((2, 2, 3))
@@ -101,10 +120,13 @@ def extract_features(
         ((4, 1, 3), 7.0)
     """
     recipe = Recipe(prefix, engine, views, augment, batch_size, dtype)
-    told = augment is None or recipe.drawn is not None
-    kept = earlier is None or earlier[0].keys is not None
-    if cache is not None and isinstance(images, Manifest) and told and kept:
-        return _stored(recipe, images, tasks, Path(cache), earlier, budget, progress)
+    storable = isinstance(images, Manifest) and (augment is None or recipe.drawn is not None)
+    if ray is not None and (cache is None or not storable):
+        raise _ray_needs(images, cache, recipe)
+    if isinstance(images, Manifest):
+        next(iter_batches(images.take([]), tasks, recipe.image_size), None)  # says what is wrong
+    if cache is not None and storable and (earlier is None or earlier[0].keys is not None):
+        return _stored(recipe, images, tasks, Path(cache), earlier, budget, progress, ray)
     if earlier is not None:
         return deepen(*earlier, views=views, batch_size=batch_size)
     return _in_memory(recipe, images, tasks, progress)
@@ -123,7 +145,8 @@ def deepen(
     """
     count, views = len(features.values), views or features.values.shape[1]
     made = np.empty((count, views, *middle.output_shape[1:]), features.values.dtype)
-    for at, values in _through(middle, features.values, np.arange(count), views, batch_size):
+    run = forward(middle) if count else None
+    for at, values in through(run, features.values, np.arange(count), views, batch_size):
         made[at] = values
     return Features(made, features.labels, features.rows)
 
@@ -141,50 +164,39 @@ def length(images: Any) -> int | None:
     return len(arrays) if isinstance(arrays, np.ndarray) else None
 
 
-def _made(recipe: Recipe, images: Any, tasks: Any, count: int) -> Iterator[tuple[Batch, Any]]:
-    """Features of pictures, batch by batch, `[batch, views, ...]`."""
-    views, augment = recipe.views, recipe.augment
-
-    def copy(batch: Batch) -> tuple[Batch, list[Any]]:
-        return batch, [augment(batch.images) if augment else batch.images for _ in range(views)]
-
-    run = None
-    batches = iter_batches(images, tasks, recipe.image_size, recipe.batch_size)
-    # One thread draws the next batch's copies, in order, while this one's run.
-    for batch, copies in ordered_map(copy, batches, threads=1, ahead=2):
-        run = run or choose_engine(recipe.prefix, recipe.engine, copies[0], count * views).run
-        yield batch, np.stack([run(copy) for copy in copies], axis=1)
-
-
-def _through(
-    middle: keras.Model, values: Any, rows: np.ndarray, views: int, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of features, and what the middle of a network makes of them."""
-    run = forward(middle) if len(rows) else None
-    for start in range(0, len(rows), batch_size):
-        at = rows[start : start + batch_size]
-        yield at, np.stack([run(values[at, view]) for view in range(views)], axis=1)
-
-
 def _in_memory(recipe: Recipe, images: Any, tasks: Any, progress: Progress | None) -> Features:
     count, done = length(images) or 0, 0
     values = np.empty((count, *recipe.shape), recipe.dtype)
     rows: list[np.ndarray] = []
     labels: list[Mapping[str, np.ndarray] | None] = []
-    for batch, made in _made(recipe, images, tasks, count):
+
+    def prepare(sample: np.ndarray) -> Engine:
+        return choose_engine(recipe.prefix, recipe.engine, sample, count * recipe.views)
+
+    for piece, made in features_of(recipe, _pieces(recipe, images, tasks), prepare):
         if done + len(made) > len(values):
             # A dataset need not know its length beforehand; a manifest does.
             more = np.empty((len(values) + len(made), *recipe.shape), recipe.dtype)
             values = np.concatenate([values[:done], more])
         values[done : done + len(made)] = made
         done += len(made)
-        rows.append(batch.rows)
-        labels.append(batch.labels)
+        rows.append(piece.rows)
+        labels.append(piece.labels)
         if progress:
             progress(done, count)
     if not done:
         raise _nothing(images)
-    return Features(values[:done], _joined(labels), np.concatenate(rows))
+    there = np.concatenate(rows)
+    found = isinstance(images, Manifest)
+    return Features(
+        values[:done], _chosen(images, tasks, there) if found else _joined(labels), there
+    )
+
+
+def _pieces(recipe: Recipe, images: Any, tasks: Any) -> Iterator[Piece]:
+    if isinstance(images, Manifest):
+        return manifest_pieces(recipe, images, np.arange(len(images)))
+    return given_pieces(recipe, images, tasks)
 
 
 def _stored(
@@ -195,45 +207,26 @@ def _stored(
     earlier: tuple[Features, keras.Model] | None,
     budget: int | None,
     progress: Progress | None,
+    ray: str | None,
 ) -> Features:
-    next(iter_batches(images.take([]), tasks, recipe.image_size), None)  # says what is wrong
     store = Store(folder / recipe.key, recipe.shape, recipe.dtype, recipe.about)
     if earlier is not None:
-        keys, make = _from_earlier(recipe, *earlier, len(images))
+        keys, work = from_earlier(recipe, earlier[0], earlier[1], store, len(images))
+    elif ray is not None:
+        keys, work = from_blocks(recipe, images, store, ray)
     else:
-        keys, make = picture_keys(images, folder, _from_pictures(recipe, images))
-    rows = fill(store, keys, make, budget=budget, progress=progress)
+        keys, work = from_pictures(recipe, images, store)
+    rows = complete(store, keys, work, budget=budget, progress=progress)
     share_causes(images, keys, rows)
     if not len(rows):
         raise _nothing(images)
-    there, labels = [keys[n] for n in rows], images.labels()
-    chosen = {task.name: labels[task.name][rows] for task in tasks}
-    return Features(store.array(there), chosen, rows, there)
+    there = [keys[n] for n in rows]
+    return Features(store.array(there), _chosen(images, tasks, rows), rows, there)
 
 
-def _from_pictures(recipe: Recipe, images: Manifest) -> Make:
-    def make(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for batch, values in _made(recipe, images.take(rows), (), len(rows)):
-            yield rows[batch.rows], values
-
-    return make
-
-
-def _from_earlier(
-    recipe: Recipe, features: Features, middle: keras.Model, count: int
-) -> tuple[list[bytes | None], Make]:
-    keys: list[bytes | None] = [None] * count
-    for row, key in zip(features.rows, features.keys, strict=True):
-        keys[row] = key
-
-    def make(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        rows = rows[np.isin(rows, features.rows)]
-        at = np.searchsorted(features.rows, rows)
-        steps = _through(middle, features.values, at, recipe.views, recipe.batch_size)
-        for here, values in steps:
-            yield features.rows[here], values
-
-    return keys, make
+def _chosen(images: Manifest, tasks: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
+    labels = images.labels()
+    return {task.name: labels[task.name][rows] for task in tasks}
 
 
 def _joined(labels: list[Any]) -> dict[str, np.ndarray] | None:
@@ -246,3 +239,14 @@ def _nothing(images: Any) -> InputError:
     skipped = getattr(images, "skipped", {})
     faults = [f"{path}: {cause}" for path, cause in skipped.items()]
     return InputError("There is no picture that could be read.", faults)
+
+
+def _ray_needs(images: Any, cache: Any, recipe: Recipe) -> InputError:
+    faults = []
+    if cache is None:
+        faults.append("cache= is None: give a folder that all machines see")
+    if not isinstance(images, Manifest):
+        faults.append(f"images are a {type(images).__name__}: give a Manifest of picture files")
+    if recipe.augment is not None and recipe.drawn is None:
+        faults.append("augment= does not say what it draws: make it with kerastl's augmenter")
+    return InputError("With ray= features go from the machines into a store.", faults)

@@ -39,7 +39,8 @@ def check_room(folder: Path, needed: int, budget: int | None) -> None:
     largest = sorted(taken.items(), key=lambda item: -item[1])[:5]
     raise InputError(
         f"The new features take {size(needed)}, and {limit}. Choose a later cut, fewer views, "
-        "another cache folder or a larger budget, or make room with prune_store.",
+        "another cache folder or a larger budget, make room with prune_store (`kerastl cache "
+        "prune`), or give fit cache=False: every epoch then runs the whole network.",
         [f"{describe(folder / name)}: {size(n)}" for name, n in largest if n],
     )
 

@@ -40,6 +40,12 @@ SHARD_ROWS = 1024
 USED = "used"
 """A file in a prefix's folder whose time is that of the last use."""
 
+ENGINE = "engine.txt"
+"""A file there with the name of the engine that all its features are made with."""
+
+NETWORK = "prefix.keras"
+"""A file there with the network, for workers on other machines."""
+
 
 class Store:
     """The features of one prefix under one set of options.
@@ -144,6 +150,8 @@ class Store:
         while True:
             places, wanted = {}, set(keys)
             for name in sorted(self._shards):
+                if wanted.isdisjoint(self._shards[name].keys):
+                    continue  # as most are, of a million pictures, for one block of them
                 for row, key in enumerate(self._shards[name].keys):
                     if key in wanted:
                         places.setdefault(key, (name, row))

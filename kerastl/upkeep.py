@@ -12,7 +12,7 @@ from kerastl.content_index import INDEX
 from kerastl.errors import InputError
 from kerastl.room import about, folder_bytes, prefix_folders
 from kerastl.shards import Damaged, Shard, check_shard, read_shard, remove_shard, shard_files, sweep
-from kerastl.store import USED
+from kerastl.store import ENGINE, NETWORK, USED
 
 COLUMNS = ("prefix", "model", "layer", "shape", "pictures", "shards", "bytes", "last used")
 
@@ -167,7 +167,8 @@ def _remove(path: Path) -> int:
     before = folder_bytes(path)
     for file in {p.stem: p for p in [*shard_files(path, ".npy"), *shard_files(path)]}.values():
         remove_shard(file)
-    (path / USED).unlink(missing_ok=True)
+    for name in (USED, ENGINE, NETWORK):
+        (path / name).unlink(missing_ok=True)
     freed = before - folder_bytes(path)
     with contextlib.suppress(OSError):  # not empty
         path.rmdir()

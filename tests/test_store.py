@@ -10,20 +10,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import kerastl
 from kerastl import shards
 from kerastl.content_index import INDEX, contents
 from kerastl.errors import InputError
-from kerastl.filling import fill, picture_keys
-from kerastl.manifest import Manifest
+from kerastl.filling import fill, held
 from kerastl.room import check_room, size
 from kerastl.shard_array import ShardArray
 from kerastl.shards import read_shard, shard_files, sweep, write_shard
 from kerastl.store import Store
-from kerastl.tasks import Task
 from kerastl.upkeep import list_store, prune_store, verify_store
 
 PREFIX = "a" * 32
@@ -268,7 +265,7 @@ def test_a_disk_that_is_full_after_all_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("kerastl.shards.os.replace", full)
     store.add([key(9)], values(9))
-    with pytest.raises(InputError, match="cannot be stored in .*: no space left on device"):
+    with pytest.raises(InputError, match="Nothing can be stored in .*: no space left on device"):
         store.finish()
     assert not list(store.folder.glob(".*.tmp"))
 
@@ -330,16 +327,15 @@ def test_features_pruned_while_they_are_made_are_made_again(tmp_path):
 def test_a_picture_that_changes_meanwhile_is_told(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"1")
-    frame = pd.DataFrame({"image": [str(path)], "label": [0]})
     store = Store(tmp_path / PREFIX, (1, 3), "float32", {})
 
     def make(rows):
         path.write_bytes(b"other")
         yield rows, values(*rows)
 
-    keys, held = picture_keys(Manifest(frame, Task("label", ["a", "b"])), tmp_path, make)
+    found = contents([str(path)], tmp_path)
     with pytest.raises(InputError, match="Pictures changed while they were read"):
-        fill(store, keys, held)
+        fill(store, found.keys, held(make, [str(path)], found))
     assert not shard_files(store.folder)
 
 
