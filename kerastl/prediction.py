@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +11,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerastl.batches import ordered_map
 from kerastl.decisions import decided
 from kerastl.errors import InputError
+from kerastl.filling import Progress
 from kerastl.manifest import Manifest
-from kerastl.pictures import PICTURE_SUFFIXES, PictureError, load_picture
+from kerastl.picture_scores import Count, Scored, score_files, score_images
+from kerastl.pictures import PICTURE_SUFFIXES
+from kerastl.prediction_blocks import kept_scores
 from kerastl.predictors import Predictor, as_predictor, load_predictor
 from kerastl.tasks import Task
 
@@ -28,14 +29,28 @@ def predict(
     pictures: str | Path | Sequence[str | Path] | np.ndarray | Manifest,
     *,
     batch_size: int = 32,
+    cache: str | Path | None = None,
+    ray: str | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Predict every task's class for some pictures.
+
+    With `cache` the scores of files are kept in blocks of 1024 pictures, known by the
+    content of the model's file and the path, size and time of each picture. Called
+    again after it was killed, it does only the blocks that were not finished; the
+    frame is the same, bit for bit, as without it. Blocks done at another batch size
+    count as done, and may differ in the last bit.
 
     Args:
         model: A model, or the path of one in any of its three forms.
         pictures: Files and folders (searched for pictures, also below), one or
             several; or images uint8 `[n, height, width, 3]`; or a Manifest.
-        batch_size: Pictures in a batch.
+        batch_size: Pictures in a batch. No batch goes beyond a block of 1024.
+        cache: A folder that keeps finished blocks; they lie in `predictions` below it.
+        ray: Address of a Ray cluster that the blocks are done on, as in
+            `cluster.run_blocks`. Every machine has to see the pictures, the model's
+            file and the cache folder under the same paths.
+        progress: Called with the pictures done and in all.
 
     Returns:
         A frame, one row a picture in the order given: `image` (its path, or its
@@ -45,7 +60,8 @@ def predict(
         read, else "".
 
     Raises:
-        InputError: For a model that cannot be read, or where there is no picture.
+        InputError: For a model that cannot be read, where there is no picture, for
+            `cache` with arrays, `ray` without `cache`, and pictures that change meanwhile.
 
     Example:
         >>> from kerastl.models import classifier
@@ -56,20 +72,17 @@ def predict(
         ['image', 'label', 'label.cat', 'label.dog', 'error']
     """
     predictor = as_predictor(model)
-    if batch_size < 1:
-        raise InputError(f"Expected a batch_size of at least 1. Received: {batch_size}.")
-    if isinstance(pictures, np.ndarray):
-        names, images = list(range(len(pictures))), pictures
-        batches = ((images[i : i + batch_size], {}) for i in range(0, len(images), batch_size))
-    else:
-        names = find_pictures(pictures)
-        batches = _read(names, predictor.image_size, batch_size)
-    parts = [_batch(predictor, images, errors) for images, errors in batches]
-    if not parts:
+    _check_options(batch_size, pictures, cache, ray)
+    files = not isinstance(pictures, np.ndarray)
+    names = find_pictures(pictures) if files else list(range(len(pictures)))
+    if not names:
         raise InputError("Expected at least one picture. Received: none.")
-    frame = pd.concat(parts, ignore_index=True)
-    frame.insert(0, "image", names)
-    return frame
+    if cache is not None:
+        scored = kept_scores(model, predictor, names, batch_size, cache, ray, progress)
+    else:
+        score, given = (score_files, names) if files else (score_images, pictures)
+        scored = score(predictor, given, batch_size, Count(progress, len(names)).add)
+    return _frame(predictor, names, scored)
 
 
 def find_pictures(pictures: str | Path | Iterable[str | Path] | Manifest) -> list[str]:
@@ -114,35 +127,30 @@ def _below(folder: Path) -> Iterator[str]:
                 yield os.path.join(root, name)
 
 
-def _read(
-    paths: Sequence[str], image_size: tuple[int, int], batch_size: int
-) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
-    """Batches of images, black where a picture cannot be read, and the causes by position."""
-    black = np.zeros((*image_size, 3), "uint8")
-    pictures = ordered_map(lambda path: _load(path, image_size), paths)
-    while read := list(itertools.islice(pictures, batch_size)):
-        errors = {i: one for i, one in enumerate(read) if isinstance(one, str)}
-        yield np.stack([black if i in errors else one for i, one in enumerate(read)]), errors
+def _check_options(batch_size: int, pictures: Any, cache: Any, ray: str | None) -> None:
+    if batch_size < 1:
+        raise InputError(f"Expected a batch_size of at least 1. Received: {batch_size}.")
+    if cache is not None and isinstance(pictures, np.ndarray):
+        raise InputError("Expected files or folders with cache=. Received: an array of images.")
+    if ray is not None and cache is None:
+        raise InputError(
+            "Expected cache= with ray=: a folder that all machines of the cluster see. "
+            "Received: cache=None."
+        )
 
 
-def _load(path: str, image_size: tuple[int, int]) -> np.ndarray | str:
-    try:
-        return load_picture(path, image_size)
-    except PictureError as error:
-        return error.cause
-
-
-def _batch(predictor: Predictor, images: np.ndarray, errors: dict[int, str]) -> pd.DataFrame:
-    scores = predictor.predict(images)
+def _frame(predictor: Predictor, names: Sequence[str | int], scored: Scored) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for task in predictor.tasks:
-        answers = decided(task, scores[task.name], predictor.thresholds.get(task.name))
+        scores = scored.scores[task.name]
+        answers = decided(task, scores, predictor.thresholds.get(task.name))
         columns[task.name] = [
             ";".join(c for c, told in zip(task.classes, row, strict=True) if told)
             for row in answers
         ]
-        columns |= dict(zip(class_columns(task), scores[task.name].T, strict=True))
+        columns |= dict(zip(class_columns(task), scores.T, strict=True))
     frame = pd.DataFrame(columns)
-    frame.loc[list(errors), frame.columns] = np.nan
-    frame["error"] = [errors.get(i, "") for i in range(len(images))]
+    frame.loc[list(scored.errors), frame.columns] = np.nan
+    frame["error"] = [scored.errors.get(i, "") for i in range(len(names))]
+    frame.insert(0, "image", names)
     return frame

@@ -18,7 +18,7 @@ FLOORS = {
     "words": [
         "errors", "files", "streams", "tasks", "pictures", "uncertain", "manifest", "contents",
         "exchange", "splits", "assembly", "cells", "tags", "inferred", "coverage", "tables",
-        "folders", "readers", "tfds", "solar_cells", "label_report", "arrays", "balance",
+        "folders", "readers", "tfds", "solar_cells", "label_counts", "arrays", "balance",
         "batches", "decisions", "measures", "bootstrap", "scores", "differences", "hiding",
     ],
     "parts": [
@@ -28,16 +28,24 @@ FLOORS = {
     ],
     "core": ["cuts", "trainable", "models", "saving"],
     "features": [
-        "engines", "network_key", "feature_recipe", "shards", "shard_array", "content_index",
-        "store", "room", "upkeep", "filling", "features", "sampling", "optimizers",
+        "openvino_engine", "engines",
+        "network_key", "feature_recipe", "shards", "shard_array", "content_index",
+        "store", "engine_record", "room", "upkeep", "filling", "extraction", "ray_connection",
+        "cluster", "blocks", "feature_sources", "features", "sampling", "optimizers",
     ],
     "verbs": [
-        "progress", "resume", "training_data", "sources", "training", "labels_file", "litert",
-        "predictors", "prediction", "evaluation", "thresholds", "plots", "reports",
-        "conversion", "export_report", "agreement", "export", "runs", "trials", "parallel_heads",
+        "progress", "resume", "devices", "listeners", "datasets", "training_data", "sources",
+        "training", "labels_file", "litert",
+        "predictors", "picture_scores", "prediction_parts", "prediction_blocks", "prediction",
+        "evaluation", "thresholds", "plots", "reports",
+        "conversion", "export_report", "agreement", "exporting", "runs", "trials", "parallel_heads",
         "self_training", "policy_report", "policies", "joint", "task_weights",
     ],
-    "edge": ["console", "arguments", "verbs", "recipes", "demo", "options", "cli"],
+    "edge": [
+        "console", "arguments", "picture_list", "network_verbs", "label_verbs", "verbs",
+        "feature_verbs", "cache_verbs", "recipes", "demo", "options", "cli_models", "cli_labels",
+        "cli_features", "cli_networks", "cli",
+    ],
 }  # fmt: skip
 ORDER = [module for floor in FLOORS.values() for module in floor]
 FILES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
@@ -113,6 +121,12 @@ def test_reading_data_loads_no_keras():
 @pytest.mark.parametrize("name", [n for n in kerastl.__all__ if n != "__version__"])
 def test_every_public_name_loads_and_is_documented(name):
     assert getattr(kerastl, name).__doc__ or name == "UNKNOWN"
+
+
+def test_no_public_name_is_a_module_that_would_shadow_it():
+    """Python binds a submodule that was imported to its name in the package."""
+    assert not set(kerastl._MODULE) & set(FILES)
+    assert set(kerastl._MODULES) < set(FILES)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl.errors import InputError
-from kerastl.export import export
+from kerastl.exporting import export
 from kerastl.prediction import find_pictures, load_predictor, predict
 from kerastl.saving import save_model
 from kerastl.spec import spec_of, with_spec
@@ -137,7 +137,7 @@ def test_what_is_no_model_gets_one_clear_sentence(folder, tmp_path):
     for path, told in [
         (text, "a file of another kind"),
         (tmp_path / "gone", "which is nothing"),
-        (tmp_path, r"Expected|whole \.keras file"),
+        (tmp_path, r"not a whole \.keras file"),
         (fake, r"not a whole \.keras file"),
         (broken, "Expected a whole SavedModel folder"),
         (broken.parent, "Expected a whole SavedModel folder"),
@@ -165,3 +165,9 @@ def test_the_table_survives_csv(model, pictures, tmp_path):
     read = pd.read_csv(tmp_path / "predictions.csv", keep_default_na=False)
     assert read["zone"].tolist() == frame["zone"].tolist()
     assert set(read["error"]) == {""}
+
+
+def test_progress_is_told_without_a_cache(model, pictures):
+    told = []
+    predict(model, pictures, batch_size=8, progress=lambda *n: told.append(n))
+    assert told == [(8, 18), (16, 18), (18, 18)]

@@ -1,0 +1,90 @@
+"""A Ray cluster of two nodes on this machine, one of which can be killed, and work for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+# Ray warns of its own settings when it makes its own context.
+ray_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
+
+@contextlib.contextmanager
+def importable():
+    """Let the processes that are started meanwhile find kerastl and the tests' modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        places = [str(TESTS.parent), str(TESTS), *sys.path]
+        patch.setenv("PYTHONPATH", os.pathsep.join(places))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        patch.delenv("RAY_ADDRESS", raising=False)
+        yield
+
+
+@contextlib.contextmanager
+def two_nodes(**head):
+    """The address of a cluster of two nodes, and a function that kills the second."""
+    with importable():
+        import ray
+        from ray.cluster_utils import Cluster
+
+        assert not ray.is_initialized()  # run_blocks would use that connection
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **head})
+        second = cluster.add_node(num_cpus=1)
+        try:
+            yield cluster.address, lambda: cluster.remove_node(second, allow_graceful=False)
+        finally:
+            cluster.shutdown()
+
+
+def teller():
+    return lambda block: (repr(block), type(block).__name__)
+
+
+def slow_square(folder):
+    """A worker that takes its time, and notes what it has begun."""
+
+    def work(number):
+        with open(folder / f"{number}.begun", "a") as file:
+            file.write("x")
+        time.sleep(0.4)
+        return number * number
+
+    return work
+
+
+def unused_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+# In a process of its own: in this one an open connection would serve.
+CALL = """
+import sys
+from kerastl.cluster import run_blocks
+from kerastl.errors import InputError
+from two_nodes import teller
+try:
+    print(sorted(run_blocks(teller, [1, 2, 3], ray=sys.argv[1])))
+except InputError as error:
+    print(error)
+"""
+
+
+def call(address, before=""):
+    with importable():
+        env = dict(os.environ)
+    return subprocess.run(
+        [sys.executable, "-c", before + CALL, address],
+        env=env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
