@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from kerastl.errors import InputError
+
+UNITS = "kmgt"
+_SIZE = re.compile(r"(?P<number>\d+\.?\d*(e\d+)?) ?(?P<unit>[kmgt])?(?P<binary>i)?b?", re.I)
 
 
 def policy(text: str) -> bool | int | float | str:
@@ -79,3 +84,34 @@ def _number_or_word(text: str) -> float | str:
 def none(text: str) -> str | None:
     """The word, or None where it is "none"."""
     return None if text.lower() == "none" else text
+
+
+def byte_count(text: str | None, option: str) -> int | None:
+    """Bytes from a size in words; None where none was given.
+
+    Raises:
+        InputError: For words that are no size.
+
+    Example:
+        >>> [byte_count(word, "--keep") for word in ("500MB", "2 GB", "1.5e9", "1GiB", None)]
+        [500000000, 2000000000, 1500000000, 1073741824, None]
+    """
+    if text is None:
+        return None
+    found = _SIZE.fullmatch(text.strip())
+    number = float(found["number"]) if found else math.inf
+    if not found or not math.isfinite(number) or (found["binary"] and not found["unit"]):
+        wanted = "a size such as 500MB, 2GB or 1.5e9 (bytes)"
+        raise InputError(f"Expected {option} with {wanted}. Received: {text!r}.")
+    power = UNITS.index(found["unit"].lower()) + 1 if found["unit"] else 0
+    return round(number * (1024 if found["binary"] else 1000) ** power)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given a value.
+
+    Example:
+        >>> given(cache=None, budget=0)
+        {'budget': 0}
+    """
+    return {name: value for name, value in options.items() if value is not None}

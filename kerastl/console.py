@@ -6,7 +6,7 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -48,6 +48,15 @@ def show_frame(frame: pd.DataFrame) -> None:
     out.print(table)
 
 
+def say_skipped(skipped: Mapping[str, str]) -> None:
+    """Print the pictures that could not be used, each with its cause."""
+    if not skipped:
+        return
+    title(f"Skipped: {len(skipped)} files that are no pictures")
+    for path, cause in skipped.items():
+        say(f"{path}: {cause}")
+
+
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:,.1f}"
@@ -82,5 +91,6 @@ def explained() -> Iterator[None]:
         err.print(Text(words, style="red"), soft_wrap=True)
         raise SystemExit(FAULT) from None
     except KeyboardInterrupt:
-        err.print(Text("Interrupted. Type the same command with --resume to go on.", style="red"))
+        words = "Interrupted. What lies in a --cache folder is kept; train and demo take --resume."
+        err.print(Text(words, style="red"))
         raise SystemExit(INTERRUPTED) from None

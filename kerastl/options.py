@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_BACKBONE = "EfficientNetLite0"
+
 Data = Annotated[
     str,
     typer.Argument(
+        metavar="DATA",
         help="A folder of class folders, a .csv table with a column `image`, or tfds:NAME.",
         show_default=False,
     ),
@@ -17,47 +20,98 @@ Data = Annotated[
 Model = Annotated[
     Path,
     typer.Argument(
+        metavar="MODEL",
         help="A .keras file, a SavedModel folder, a .tflite file, or a run's folder.",
         show_default=False,
     ),
 ]
-Backbone = Annotated[str, typer.Option(help="A name from `kerastl backbones`, or a .keras file.")]
-Weights = Annotated[str, typer.Option(help="imagenet, none (random), or a weights file.")]
+
+Backbone = Annotated[
+    str, typer.Option(metavar="NAME", help="A name from `kerastl backbones`, or a .keras file.")
+]
+Weights = Annotated[
+    str, typer.Option(metavar="NAME", help="imagenet, none (random), or a weights file.")
+]
 Trainable = Annotated[
     str,
-    typer.Option(help="heads, all, a number of layers, a share, or the stage to train after."),
+    typer.Option(
+        metavar="LAYERS",
+        help="heads, all, a number of layers, a share, or the stage to train after.",
+    ),
 ]
 ImageSize = Annotated[
-    int | None, typer.Option(help="Pixels; by default what the backbone was made for.")
+    int | None,
+    typer.Option(metavar="PIXELS", min=1, help="By default what the backbone was made for."),
 ]
-Epochs = Annotated[int, typer.Option(help="Epochs at most, of the heads and of the tail.")]
-BatchSize = Annotated[int | None, typer.Option(help="Pictures in a batch; by default 32.")]
-Seed = Annotated[int, typer.Option(help="Seed of splits, weights and order.")]
-Out = Annotated[Path | None, typer.Option(help="Where to.", show_default=False)]
+Epochs = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Epochs at most, of the heads and of the tail.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Pictures in a batch.", show_default="32")
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of splits, weights and order.")]
+SplitSeed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Seed of the splits: that of training.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-TaskNames = Annotated[
-    list[str] | None, typer.Option("--task", help="A table's column to predict; repeatable.")
-]
 
-Uncertain = Annotated[
+TaskNames = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="COLUMN", help="A table's column to predict; repeatable."),
+]
+Unknown = Annotated[
     list[str] | None,
     typer.Option(
-        help="What a ? means in training: ignore, positive, negative or a number from 0 to 1; "
-        "or LABEL=MEANING, repeatable.",
-        show_default="ignore",
+        metavar="WORD",
+        help="A further word for: nobody gave a label; repeatable.",
+        show_default="blank",
     ),
 ]
 Unsure = Annotated[
     list[str] | None,
     typer.Option(
-        help="A further word for: the annotator was unsure; repeatable.", show_default="?"
+        metavar="WORD",
+        help="A further word for: the annotator was unsure; repeatable.",
+        show_default="?",
     ),
 ]
-Unknown = Annotated[
+Uncertain = Annotated[
     list[str] | None,
-    typer.Option(help="A further word for: nobody gave a label; repeatable.", show_default="blank"),
+    typer.Option(
+        metavar="MEANING",
+        help="What a ? means in training: ignore, positive, negative or a number from 0 to 1; "
+        "or LABEL=MEANING, repeatable.",
+        show_default="ignore",
+    ),
 ]
+
 Cache = Annotated[
     Path | None,
-    typer.Option(help="A folder for features and results; the next call goes on from there."),
+    typer.Option(
+        metavar="FOLDER",
+        help="A folder that keeps what is done; the next call goes on from there.",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Room that features may take, such as 500MB or 5GB; by default all there is.",
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What runs frozen layers: auto (the fastest that agrees with Keras), keras, or "
+        "openvino, also with a precision, as openvino:float16.",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT. All its "
+        "machines have to see the pictures and the cache folder.",
+    ),
 ]

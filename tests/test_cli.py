@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from conftest import small_network, stripes
 from PIL import Image
 
-from kerastl.cli import main
+from kerastl.cli import app, main
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = "from kerastl.cli import main; main()"
@@ -158,6 +160,20 @@ def test_predict_writes_json_and_prints_csv(run, odd_folder, tmp_path):
     )
 
 
+def test_predict_keeps_what_is_done(run, odd_folder, tmp_path, inside):
+    folder, _ = run
+    args = ["predict", folder, odd_folder, "--cache", "work"]
+    told = inside(*args, "--out", "first.csv", cwd=tmp_path)
+    assert "51 pictures predicted, 3 could not be read. Written to first.csv" in told
+    assert "pictures" in told.splitlines()[-1]
+    assert "54/54" in told.splitlines()[-1]  # the bar, on standard error
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "work").rglob("*") if p.is_file()}
+    assert before
+    inside(*args, "--out", "second.csv", cwd=tmp_path)
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+    assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
+
+
 def test_cuts_and_backbones(run, odd_folder, inside):
     told = inside("cuts", "own.keras", "--all", cwd=odd_folder.parent)
     assert "stage1" in told
@@ -176,11 +192,28 @@ def test_recipes(tmp_path, inside):
     assert "Did you mean quickstart" in inside("recipes", "quickstrat", cwd=tmp_path, code=2)
 
 
-@pytest.mark.parametrize("verb", ["train", "labels", "policies", "joint-or-separate", "evaluate",
-                                  "predict", "export", "cuts", "backbones", "recipes",
-                                  "demo"])  # fmt: skip
-def test_help_shows_an_example(verb, tmp_path, inside):
-    assert f"Example: kerastl {verb}" in inside(verb, "--help", cwd=tmp_path)
+def verbs():
+    """Every verb, and every one below it, as it is typed."""
+    top = typer.main.get_command(app)
+    for name, command in top.commands.items():
+        yield from ([name, below] for below in getattr(command, "commands", {}))
+        yield [name]
+
+
+@pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
+def test_help_shows_an_example_and_what_each_option_takes(verb, tmp_path, inside):
+    told = inside(*verb, "--help", cwd=tmp_path)
+    assert f"Example: kerastl {' '.join(verb)}" in told
+    # A newcomer reads FOLDER or N, not a Python type.
+    assert not re.search(r"--\S+ +<(str|int|float|path|list)", told)
+
+
+def test_every_verb_is_tested():
+    assert sorted(" ".join(verb) for verb in verbs()) == sorted([
+        "train", "evaluate", "predict", "export", "labels", "policies", "joint-or-separate",
+        "extract", "cache", "cache list", "cache verify", "cache prune", "cuts", "backbones",
+        "recipes", "demo",
+    ])  # fmt: skip
 
 
 OWN = ["--backbone", "own.keras"]
@@ -224,4 +257,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(args, words, run, odd_folder,
 
 
 def test_a_typo_in_a_verb_is_exit_code_2(tmp_path, inside):
-    assert "No such command" in inside("trian", cwd=tmp_path, code=2)
+    told = inside("trian", cwd=tmp_path, code=2)
+    assert "No such command 'trian'. Did you mean 'train'?" in told
+
+
+def test_a_typo_in_an_option_is_exit_code_2(tmp_path, inside):
+    assert "--epochs" in inside("train", "pictures", "--epohcs", "3", cwd=tmp_path, code=2)

@@ -9,7 +9,7 @@ from conftest import small_network, stripes
 from PIL import Image
 from test_cli import inside, kerastl  # noqa: F401
 
-from kerastl import verbs
+from kerastl import label_verbs
 from kerastl.policy_report import COLUMNS, PolicyReport
 
 OWN = ["--backbone", "own.keras"]
@@ -137,7 +137,7 @@ def test_policies_says_what_to_type_where_one_is_really_better(work, inside, mon
     ]
     shares = {"labels.down": 0.25, "labels.bright": 0.4}
     report = PolicyReport(pd.DataFrame(rows, columns=list(COLUMNS)), shares)
-    monkeypatch.setattr(verbs, "compare_policies", lambda *args, **options: report)
+    monkeypatch.setattr(label_verbs, "compare_policies", lambda *args, **options: report)
     told = inside("policies", "findings.csv", *OWN, cwd=work)
     assert "Next:  kerastl train findings.csv --uncertain labels.down=0.25" in told
     assert "labels.bright: kerastl.self_train, in Python" in told

@@ -1,0 +1,183 @@
+"""The verbs on a model, as the command line takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerastl.arguments import byte_count, given, reading
+from kerastl.console import loading
+from kerastl.errors import InputError
+from kerastl.options import (
+    DEFAULT_BACKBONE,
+    Backbone,
+    BatchSize,
+    Budget,
+    Cache,
+    Data,
+    Engine,
+    Epochs,
+    ImageSize,
+    Model,
+    Ray,
+    Resume,
+    Seed,
+    SplitSeed,
+    TaskNames,
+    Trainable,
+    Uncertain,
+    Unknown,
+    Unsure,
+    Weights,
+)
+
+PANEL = "Train and use a model"
+app = typer.Typer()
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog="Example: kerastl train flowers/ --trainable stage4 --epochs 15"
+)
+def train(
+    data: Data,
+    backbone: Backbone = DEFAULT_BACKBONE,
+    weights: Weights = "imagenet",
+    trainable: Trainable = "stage4",
+    image_size: ImageSize = None,
+    epochs: Epochs = 20,
+    batch_size: BatchSize = None,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Weigh rare positives by the known counts.")
+    ] = False,
+    task_weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=NUMBER", help="The weight of a task's loss; repeatable.", show_default="1"
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str,
+        typer.Option(
+            metavar="METRIC",
+            help="Tune decision thresholds on val for f1, accuracy or balanced_accuracy; "
+            "none leaves them at 0.5.",
+        ),
+    ] = "f1",
+    seed: Seed = 0,
+    cache: Cache = None,
+    budget: Budget = None,
+    engine: Engine = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="The run's folder; by default saved_models/NAME/NUMBER."
+        ),
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Train a model on labelled pictures and score it on held-out ones."""
+    room = byte_count(budget, "--budget")
+    with loading():
+        from kerastl import verbs
+
+    verbs.train(
+        data,
+        model={"backbone": backbone, "weights": weights, "trainable": trainable,
+               "image_size": image_size, "seed": seed},
+        fit={"epochs": epochs, "batch_size": batch_size, "seed": seed, "engine": engine},
+        store=given(cache=cache, budget=room), reading=reading(task, unknown, unsure, uncertain),
+        balance=balance, task_weights=task_weight or (), thresholds=thresholds, out=out,
+        resume=resume,
+    )  # fmt: skip
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog="Example: kerastl evaluate saved_models/flowers/1 flowers/"
+)
+def evaluate(
+    model: Model,
+    data: Data,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    seed: SplitSeed = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A folder for scores.csv and scores.png.")
+    ] = None,
+) -> None:
+    """Score a model on the test part of labelled pictures."""
+    with loading():
+        from kerastl import verbs
+
+    verbs.evaluate(model, data, reading=reading(task, unknown, unsure, None), seed=seed, out=out)
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Example: kerastl predict saved_models/flowers/1 new/ photo.jpg --out p.csv",
+)
+def predict(
+    model: Model,
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(metavar="PICTURES", help="Picture files and folders.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A .csv or .json file; by default the terminal."),
+    ] = None,
+    batch_size: BatchSize = None,
+    cache: Cache = None,
+    ray: Ray = None,
+) -> None:
+    """Predict the classes of pictures with a model of any of its three forms."""
+    if ray is not None and cache is None:
+        raise InputError("--ray needs --cache: a folder that all machines of the cluster see.")
+    with loading():
+        from kerastl import verbs
+
+    verbs.predict(
+        model, pictures, out=out, batch_size=batch_size or 32, **given(cache=cache, ray=ray)
+    )
+
+
+@app.command(
+    rich_help_panel=PANEL, epilog="Example: kerastl export saved_models/flowers/1 flowers/"
+)
+def export(
+    model: Model,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA", help="Pictures to calibrate int8 with and to check the files on."
+        ),
+    ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="Of saved_model, float32 and int8, with commas between."
+        ),
+    ] = "saved_model,float32,int8",
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    seed: SplitSeed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to; by default the model's own folder."),
+    ] = None,
+) -> None:
+    """Write a model for servers and phones, and check each file against Keras."""
+    with loading():
+        from kerastl import verbs
+
+    verbs.export(
+        model, data, formats=formats.split(","), seed=seed, out=out,
+        reading=reading(task, unknown, unsure, None),
+    )  # fmt: skip
