@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 import keras
@@ -14,6 +15,15 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+log = logging.getLogger("kerastl")
+
+
+def tell(text: str, show: bool, console: Console | None = None) -> None:
+    """Log a line, and show it on standard error where progress is shown."""
+    log.info(text)
+    if show:
+        (console or Console(stderr=True)).print(text, highlight=False, markup=False)
 
 
 def bar(console: Console | None = None) -> Progress:

@@ -15,6 +15,10 @@ from kerastl.pictures import load_picture
 
 Labels = Mapping[str, np.ndarray] | None
 
+FILLER = -3
+"""Label of a row that only fills up a batch for several devices: it is unknown, and no example
+either. Keras counts it as one where it averages the loss that it shows over batches."""
+
 
 class Sampler(keras.utils.PyDataset):
     """Batches of indexable examples, shuffled anew each epoch by (seed, epoch).
@@ -31,6 +35,8 @@ class Sampler(keras.utils.PyDataset):
         epoch: The epoch to begin with.
         views: Stored copies of each example; an epoch draws one of each.
         augment: Called on each batch of inputs.
+        devices: How many share each batch. Where one would get none, or the first
+            batch is uneven, its last row is repeated with the label FILLER.
     """
 
     def __init__(
@@ -45,11 +51,12 @@ class Sampler(keras.utils.PyDataset):
         epoch: int = 0,
         views: int = 1,
         augment: Callable[[np.ndarray], Any] | None = None,
+        devices: int = 1,
     ):
         super().__init__()
         self.read, self.count, self.labels, self.batch_size = read, count, labels, batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, epoch
-        self.views, self.augment = views, augment
+        self.views, self.augment, self.devices = views, augment, devices
         self._arrange()
 
     def __len__(self) -> int:
@@ -57,11 +64,13 @@ class Sampler(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         part = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        rows = self._order[part]
-        inputs = self.read(rows, self._view[part])
+        rows, views = self._order[part], self._view[part]
+        fillers = _fillers(len(rows), self.devices, first=index == 0)
+        rows, views = (np.pad(x, (0, fillers), mode="edge") for x in (rows, views))
+        inputs = self.read(rows, views)
         if self.augment is not None:
             inputs = self.augment(inputs)
-        return (inputs, labels_at(self.labels, rows)) if self.labels else (inputs,)
+        return (inputs, labels_at(self.labels, rows, fillers)) if self.labels else (inputs,)
 
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order."""
@@ -74,9 +83,17 @@ class Sampler(keras.utils.PyDataset):
         self._view = draw.integers(self.views, size=self.count)
 
 
-def labels_at(labels: Labels, rows: Any) -> Any:
-    """The labels of some rows, as a model's `fit` takes them."""
+def _fillers(count: int, devices: int, *, first: bool) -> int:
+    """Rows to add to a batch of which TensorFlow gives each device ceil(count / devices)."""
+    enough = math.ceil(count / math.ceil(count / devices)) == devices
+    return 0 if enough and not first else -count % devices
+
+
+def labels_at(labels: Labels, rows: Any, fillers: int = 0) -> Any:
+    """The labels of some rows, as a model's `fit` takes them; the last ones may be fillers."""
     chosen = {name: values[rows] for name, values in (labels or {}).items()}
+    for values in chosen.values():
+        values[len(rows) - fillers :] = FILLER
     return next(iter(chosen.values())) if len(chosen) == 1 else chosen
 
 

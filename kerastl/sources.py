@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import numbers
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ import tensorflow as tf
 from kerastl.augmentation import Augment, augmenter
 from kerastl.batches import check_pictures
 from kerastl.cuts import Cut, find_cut, split, trained_cut
+from kerastl.datasets import check_storable, formed, held, most_examples
 from kerastl.errors import InputError
 from kerastl.features import Features, extract_features, feature_bytes, length
 from kerastl.manifest import Manifest
-from kerastl.progress import counting
+from kerastl.progress import counting, tell
+from kerastl.room import size
 from kerastl.sampling import Sampler, read_array, read_pictures
 from kerastl.spec import spec_of
 from kerastl.training_data import checked, identity, learnable, parts, steps
@@ -50,6 +53,7 @@ class Options:
     views: int = 1
     cache: bool | str | Path = "auto"
     engine: str = "auto"
+    budget: int | None = None
     show: bool = False
 
 
@@ -73,6 +77,7 @@ class Source:
     def __init__(self, model: keras.Model, train: Any, validation_data: Any, options: Options):
         self.spec = spec_of(model)
         self.options = options
+        self.devices = model.distribute_strategy.num_replicas_in_sync
         train, validation = parts(train, validation_data)
         self.train = learnable(checked(train, self.spec))
         self.validation = None if validation is None else checked(validation, self.spec)
@@ -81,6 +86,7 @@ class Source:
         self.folder: Any = None
         self._features: dict[tuple[str, str], Features] = {}
         self._pictures: dict[str, Any] = {}
+        self._arrays: dict[str, Any] = {}
 
     @property
     def digest(self) -> str:
@@ -109,6 +115,7 @@ class Source:
     def close(self) -> None:
         """Delete features that were kept for this fit only."""
         self._features.clear()
+        self._arrays.clear()
         if self.folder is not None:
             self.folder.cleanup()
 
@@ -124,8 +131,9 @@ class Source:
         return make
 
     def _live(self, part: str, epoch: int) -> Any:
-        data = getattr(self, part)
+        data = self._held(part)
         if isinstance(data, tf.data.Dataset):
+            data = formed(data, self.spec.tasks, self.devices)
             return self._augmented(data) if part == "train" else data
         if isinstance(data, Manifest):
             return self._sampler(part, epoch, *self._readable(part, data))
@@ -145,13 +153,26 @@ class Source:
             epoch=epoch,
             views=like.shape[1],
             augment=augmenter(options.augment, options.seed) if live else None,
+            devices=self.devices,
         )
 
     def _augmented(self, data: tf.data.Dataset) -> tf.data.Dataset:
         if self.options.augment is None:
             return data
         change = augmenter(self.options.augment, self.options.seed)
-        return data.map(lambda images, labels: (change(images), labels))
+        return data.map(lambda images, *others: (change(images), *others))
+
+    def _held(self, part: str) -> Any:
+        """The data; a dataset as arrays where it can be, to be drawn as any others are."""
+        data = getattr(self, part)
+        if not isinstance(data, tf.data.Dataset):
+            return data
+        if part not in self._arrays:
+            self._arrays[part] = held(data, self.spec, IN_MEMORY)
+            if part == "train" and self._arrays[part] is data:
+                why = f"The dataset is shuffled, weighted or over {size(IN_MEMORY)}"
+                tell(f"{why}: it trains in its own order and batches.", self.options.show)
+        return self._arrays[part]
 
     def _readable(self, part: str, manifest: Manifest) -> tuple[Any, Any, Any]:
         """Reader and labels of the pictures that can be read, looked through once."""
@@ -176,12 +197,16 @@ class Source:
 
     def _extract(self, model: keras.Model, part: str, cut: Cut, earlier: Any) -> Features:
         options, data = self.options, getattr(self, part)
+        if isinstance(data, tf.data.Dataset) and earlier is None:
+            check_storable(data, part)
         training = part == "train" and options.augment is not None
         prefix = split(model, cut.layer).prefix
         # Heads need one view: their phase only brings them near the tail's.
         views = options.views if training and earlier is None else 1
         log.info("Features of the %s pictures at %s.", part, cut.layer)
-        with counting(f"features {part}", options.show) as progress:
+        folder, budget = self._place(data, prefix, views)
+        what = f"features {part}" if earlier is None else f"features {part}, for the heads"
+        with counting(what, options.show) as progress:
             return extract_features(
                 prefix,
                 data,
@@ -189,17 +214,32 @@ class Source:
                 tasks=self.spec.tasks,
                 views=views,
                 augment=augmenter(options.augment, options.seed) if training else None,
-                cache=self._folder(feature_bytes(prefix, length(data) or 0, views)),
+                cache=folder,
+                budget=budget,
                 earlier=earlier,
                 progress=progress,
             )
 
-    def _folder(self, needed: int) -> Path | None:
-        """Where features of that many bytes are kept; None is in memory."""
-        if not isinstance(self.options.cache, bool) and self.options.cache != "auto":
-            return Path(self.options.cache)
-        if needed <= IN_MEMORY:
-            return None
+    def _place(self, data: Any, prefix: keras.Model, views: int) -> tuple[Path | None, int | None]:
+        """The folder that keeps the features, None for memory, and what it may take."""
+        budget, count = self.options.budget, length(data)
+        if count is None:
+            count = 0 if budget is None else most_examples(data)
+        needed = feature_bytes(prefix, count, views)
+        own = not isinstance(self.options.cache, bool) and self.options.cache != "auto"
+        taken = sum(f.values.nbytes for f in self._features.values() if f.keys is None)
+        if isinstance(data, Manifest) and (own or needed > IN_MEMORY):
+            folder = Path(self.options.cache) if own else self._temporary()
+            return folder, None if budget is None else max(budget - taken, 0)
+        if budget is not None and taken + needed > budget:
+            raise InputError(
+                f"The features take {size(needed)}, and the budget is {size(budget)}, of which "
+                f"{size(taken)} are taken. Choose a later cut, fewer views or a larger budget, "
+                "or cache=False: every epoch then runs the whole network."
+            )
+        return None, None
+
+    def _temporary(self) -> Path:
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
         return Path(self.folder.name)
 
@@ -212,6 +252,9 @@ def between(model: keras.Model, first: str, last: str) -> keras.Model:
 
 def _use_features(options: Options) -> bool:
     """Whether the options let features be stored."""
+    budget = options.budget
+    if budget is not None and (not _whole(budget) or budget < 0):
+        raise InputError(f"Expected budget= in bytes, 0 or more. Received: {budget!r}.")
     if options.views > 1 and options.augment is None:
         raise InputError(f"views={options.views} needs augment=: views are its stored results.")
     changing = options.augment is not None and options.views == 1
@@ -223,8 +266,16 @@ def _use_features(options: Options) -> bool:
             "store k augmented copies of each picture, or cache=False."
         )
     if changing:
-        log.info("Augmentation without views: every epoch runs the whole network.")
+        tell(
+            "Every epoch runs the whole network: augmentation changes the pictures each time. "
+            "views=k would store k augmented copies of each.",
+            options.show,
+        )
     return not changing
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _worthwhile_cut(model: keras.Model) -> Cut | None:

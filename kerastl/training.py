@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
 from kerastl.augmentation import Augment
+from kerastl.devices import over_devices, strategy_of
+from kerastl.errors import InputError
 from kerastl.features import length
+from kerastl.listeners import Drawn, Rate, callbacks_of
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume
@@ -74,6 +77,7 @@ def fit(
     views: int = 1,
     cache: bool | str | Path = "auto",
     engine: str = "auto",
+    budget: int | None = None,
     resume: str | Path | None = None,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -86,10 +90,17 @@ def fit(
     fitted at a smaller rate, smaller still for deeper stages. The frozen prefix
     runs once over the pictures, not once an epoch.
 
+    A model built under `tf.distribute.MirroredStrategy` trains on all its devices, with
+    the loss of the whole batch: the weights are those of one device within rounding, but
+    where dropout draws or BatchNorm trains, which each device does for its own examples.
+
     Args:
-        model: A kerastl model; its `trainable` policy says what the tail is.
+        model: A kerastl model; its `trainable` policy says what the tail is. It
+            keeps the losses, metrics and optimizer that it was compiled with.
         train: A Manifest (a whole one brings its train and val parts), arrays
-            `(images, labels)`, or a batched `tf.data.Dataset`.
+            `(images, labels)`, or a batched `tf.data.Dataset`, in the same order each
+            time it is read: fit shuffles it, in batches of its own. With cache=False a
+            dataset that is shuffled, weighted or over 2 GiB keeps its order and batches.
         validation_data: The same forms.
         epochs: Epochs of the tail, at most; of the heads where nothing else trains.
         head_epochs: Epochs of the heads before the tail, at most; by default as
@@ -111,11 +122,14 @@ def fit(
             there for the next call.
         engine: What runs the frozen prefix: "keras", "openvino", or "auto", the
             fastest that is installed and agrees with Keras on these pictures.
+        budget: Bytes that stored features may take, in memory or in the folder with
+            what is there already; None for no such limit.
         resume: A folder for the state after every epoch. Called again with the
             same arguments, fit goes on from there.
         seed: Seed of the order of examples and of views. A run with the same
             seed, data and machine repeats.
-        callbacks: Keras callbacks, called in both phases.
+        callbacks: Keras callbacks, called in both phases. Their `self.model` is the
+            whole model, also where its tail trains: it predicts from and saves with pictures.
         verbose: 1 shows progress, 0 nothing.
 
     Returns:
@@ -131,6 +145,9 @@ def fit(
         Kumar et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022 (LP-FT).
     """
     spec = spec_of(model)
+    if not model.compiled:
+        raise InputError("The model is not compiled. Call kerastl.models.compile_model(model).")
+    strategy = strategy_of(model)
     batch_size = batch_size or _batch_size(length(parts(train, None)[0]))
     phases = _phases(spec.trainable, epochs, head_epochs, learning_rate, head_learning_rate)
     recipe = Recipe(
@@ -138,22 +155,26 @@ def fit(
     )
     if resume is not None and cache == "auto":
         cache = Path(resume) / "features" if augment is None or views > 1 else cache
-    options = Options(batch_size, seed, augment, views, cache, engine, show=bool(verbose))
+    options = Options(batch_size, seed, augment, views, cache, engine, budget, bool(verbose))
     source = Source(model, train, validation_data, options)
     settings = {"model": _model_digest(model), "data": source.digest, "views": views}
     settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}
     settings.pop("verbose")
-    before, trained = weights_digest(model), set[str]()
+    before, trained, compiled = weights_digest(model), set[str](), model.get_compile_config()
     state = Resume(resume, settings)
     histories = []
     try:
         for phase in phases:
-            set_trainable(model, phase.trainable)
-            trained |= moving_weights(model)
-            histories.append((phase, _run(model, source, phase, recipe, state, callbacks)))
+            with strategy.scope():
+                set_trainable(model, phase.trainable)
+                trained |= moving_weights(model)
+                found = _run(model, source, phase, recipe, state, callbacks, compiled)
+            histories.append((phase, found))
     finally:
         source.close()
-        set_trainable(model, spec.trainable)
+        with strategy.scope():
+            set_trainable(model, spec.trainable)
+            model.compile_from_config(compiled)
         _forget_thresholds(model)
     return _history(model, histories, _checked(movement(model, before, trained)))
 
@@ -170,7 +191,9 @@ def _phases(policy, epochs, head_epochs, rate, head_rate) -> list[Phase]:
     return [phase for phase in both if phase.epochs > 0]
 
 
-def _run(model, source: Source, phase, recipe, state: Resume, callbacks) -> dict[str, list]:
+def _run(
+    model, source: Source, phase, recipe, state: Resume, callbacks, compiled: Mapping[str, Any]
+) -> dict[str, list]:
     """Train one phase, or what is left of it; returns its history."""
     if state.finished(phase.name):
         log.info("The %s are trained already.", phase.name)
@@ -179,17 +202,19 @@ def _run(model, source: Source, phase, recipe, state: Resume, callbacks) -> dict
     start = state.epoch(phase.name)
     inputs = source.inputs(model, epoch=start)
     net = inputs.net
-    _compile(net, model, phase, recipe, steps=inputs.steps * phase.epochs)
+    _compile(net, model, compiled, phase, recipe, steps=inputs.steps * phase.epochs)
     stopping = _stopping(inputs.validation is not None, phase, recipe)
     keep = KeepState(state, phase.name, stopping)
     shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []
+    own = [Drawn(recipe.seed), Rate(), stopping, keep, *shown]
+    told = {"epochs": phase.epochs, "steps": inputs.steps, "verbose": 0}
     try:
         net.fit(
             inputs.train,
             validation_data=inputs.validation,
             epochs=phase.epochs,
             initial_epoch=phase.epochs if state.stopped(phase.name) else start,
-            callbacks=[_Drawn(recipe.seed), _Rate(), stopping, keep, *shown, *callbacks],
+            callbacks=callbacks_of(net, model, own, callbacks, **told),
             shuffle=False,
             verbose=0,
         )
@@ -200,43 +225,19 @@ def _run(model, source: Source, phase, recipe, state: Resume, callbacks) -> dict
     return keep.history
 
 
-class _Drawn(keras.callbacks.Callback):
-    """Starts each dropout's random numbers from the seed and the layer's name.
-
-    Keras advances them while it builds a model, a different number of times for
-    the whole model and for its tail.
-    """
-
-    def __init__(self, seed: int):
-        super().__init__()
-        self.seed = seed
-
-    def on_train_begin(self, logs=None):
-        for layer in self.model._flatten_layers():
-            generator = getattr(layer, "seed_generator", None)
-            if generator is not None:
-                name = hashlib.blake2b(layer.name.encode(), digest_size=4).digest()
-                start = [self.seed, int.from_bytes(name, "little")]
-                generator.state.assign(np.random.SeedSequence(start).generate_state(2))
-
-
-class _Rate(keras.callbacks.Callback):
-    """Puts the learning rate of each epoch's last step into its logs."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-
-
-def _compile(net, model, phase: Phase, recipe: Recipe, steps: int) -> None:
-    """Compile what trains with the model's own losses and metrics and this phase's rate."""
-    options = keras.saving.deserialize_keras_object(model.get_compile_config())
-    options["optimizer"] = DepthwiseAdamW(
+def _compile(net, model, compiled, phase: Phase, recipe: Recipe, steps: int) -> None:
+    """Compile what trains, and the whole model, with its own losses and this phase's rate."""
+    optimizer = DepthwiseAdamW(
         depth_multipliers(model, recipe.depth_decay),
         learning_rate=schedule(phase.learning_rate, steps, recipe.warmup),
         weight_decay=recipe.weight_decay,
     )
-    net.compile(**options)
-    net.optimizer.build(net.trainable_variables)
+    for part in (model, net) if net is not model else (net,):
+        # Deserialising may change what it is given.
+        options = keras.saving.deserialize_keras_object(copy.deepcopy(dict(compiled)))
+        loss = over_devices(options.pop("loss"), net.distribute_strategy)
+        part.compile(**{**options, "optimizer": optimizer, "loss": loss})
+    optimizer.build(net.trainable_variables)
 
 
 def _stopping(validated: bool, phase: Phase, recipe: Recipe) -> keras.callbacks.EarlyStopping:

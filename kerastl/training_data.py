@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerastl.arrays import image_array, label_array
+from kerastl.datasets import check_dataset
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.spec import Spec
@@ -40,9 +41,7 @@ def checked(data: Any, spec: Spec) -> Any:
         _same_tasks(data.tasks, spec.tasks)
         return data
     if isinstance(data, tf.data.Dataset):
-        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise InputError("The dataset is endless. Give a finite one, without repeat().")
-        return data
+        return check_dataset(data, spec)
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise InputError(
             "Expected a Manifest, (images, labels) or a batched tf.data.Dataset of both. "

@@ -12,6 +12,16 @@ def test_counting_shows_nothing_when_not_asked():
         assert move is None
 
 
+def test_a_line_is_logged_and_shown_where_progress_is(caplog):
+    told = io.StringIO()
+    with caplog.at_level("INFO", logger="kerastl"):
+        progress.tell("why [not]", show=False, console=Console(file=told))
+        assert told.getvalue() == ""
+        progress.tell("why [not]", show=True, console=Console(file=told))
+    assert told.getvalue() == "why [not]\n"
+    assert caplog.messages == ["why [not]"] * 2
+
+
 def test_counting_moves_a_bar(monkeypatch):
     told = io.StringIO()
     real = progress.bar

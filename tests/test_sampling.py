@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerastl.sampling import Sampler, labels_at, read_array, read_pictures
+from kerastl.sampling import FILLER, Sampler, labels_at, read_array, read_pictures
 from kerastl.shard_array import ShardArray
 from kerastl.shards import write_shard
 
@@ -84,3 +84,20 @@ def test_pictures_are_read_in_the_order_asked_for(tmp_path):
 @pytest.mark.parametrize(("names", "kind"), [(["a"], np.ndarray), (["a", "b"], dict)])
 def test_labels_at_gives_what_fit_takes(names, kind):
     assert isinstance(labels_at({n: np.arange(3) for n in names}, [0]), kind)
+
+
+def test_fillers_make_a_batch_divisible_and_have_their_own_label():
+    plain, shared = make(shuffle=True, seed=3), make(shuffle=True, seed=3, devices=3)
+    for i, rows in enumerate([6, 6, 3]):
+        (x, y), (all_x, all_y) = plain[i], shared[i]
+        assert len(all_x) == len(all_y) == rows
+        np.testing.assert_array_equal(all_x[: len(x)], x)
+        np.testing.assert_array_equal(all_y[: len(y)], y)
+        assert (all_y[len(y) :] == FILLER).all()
+    assert shared.labels["t"].min() == 0, "the labels themselves are not changed"
+
+
+def test_an_uneven_batch_that_all_devices_share_stays_as_it_is():
+    shared = make(count=11, devices=2)
+    assert [len(shared[i][0]) for i in range(3)] == [4, 4, 3]
+    assert [len(make(count=3, devices=2)[0][0]), len(make(count=9, devices=2)[2][0])] == [4, 2]

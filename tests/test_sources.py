@@ -1,9 +1,14 @@
+import io
+from contextlib import closing
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from rich.console import Console
 
+from kerastl import progress
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.models import classifier
@@ -125,3 +130,61 @@ def test_the_identity_of_a_manifest_has_its_policy(stripes_folder):
 def test_the_digest_tells_data_apart(model, striped):
     digests = {source(model, striped(20, seed)).digest for seed in (0, 0, 1)}
     assert len(digests) == 2
+
+
+def test_the_terminal_says_which_features_are_the_heads(model, striped, monkeypatch):
+    told = io.StringIO()
+    real = progress.bar
+    monkeypatch.setattr(progress, "bar", lambda: real(Console(file=told, width=100)))
+    found = source(model, striped(20), show=True)
+    for policy in ("stage1", False):
+        set_trainable(model, policy)
+        found.inputs(model, 0)
+    assert "features train " in told.getvalue()
+    assert "features train, for the heads" in told.getvalue()
+
+
+def test_features_in_memory_keep_the_budget(model, striped):
+    """Twenty pictures at the tail's cut take 8 x 8 x 8 floats each, at the heads' 12 more."""
+    tail, heads = 20 * 512 * 4, 20 * 12 * 4
+    words = "The features take 41.0 kB, and the budget is 41.0 kB, of which 0 bytes are taken"
+    with pytest.raises(InputError, match=words) as caught:
+        source(model, striped(20), budget=tail - 1).inputs(model, 0)
+    assert "or cache=False: every epoch then runs the whole network" in str(caught.value)
+    found = source(model, striped(20), budget=tail + heads - 1)
+    found.inputs(model, 0)
+    set_trainable(model, False)
+    with pytest.raises(InputError, match="of which 41.0 kB are taken"):
+        found.inputs(model, 0)
+    set_trainable(model, "stage1")
+    found = source(model, striped(20), budget=tail + heads)
+    for policy in ("stage1", False):
+        set_trainable(model, policy)
+        assert len(found.inputs(model, 0).train) == 2
+
+
+def test_a_datasets_features_keep_the_budget(model, striped):
+    data = tf.data.Dataset.from_tensor_slices(striped(20)).batch(8)
+    most = 24 * 512 * 4  # its last batch could be whole
+    with pytest.raises(InputError, match="Choose a later cut"):
+        source(model, data, budget=most - 1).inputs(model, 0)
+    assert len(source(model, data, budget=most).inputs(model, 0).train) == 2
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_features_in_a_folder_keep_the_budget(model, stripes_folder, monkeypatch, tmp_path, own):
+    monkeypatch.setattr("kerastl.sources.IN_MEMORY", 0)
+    data = read_folder(stripes_folder).split("train")
+    cache = tmp_path if own else "auto"
+    with closing(source(model, data, cache=cache, budget=10_000)) as found:
+        with pytest.raises(InputError, match="the budget is 10.0 kB") as caught:
+            found.inputs(model, 0)
+        assert "cache=False" in str(caught.value)
+    with closing(source(model, data, cache=cache, budget=10**7)) as found:
+        found.inputs(model, 0)
+
+
+@pytest.mark.parametrize("budget", [-1, 1.5, True, "1 GB"])
+def test_a_budget_is_a_number_of_bytes(model, striped, budget):
+    with pytest.raises(InputError, match="Expected budget= in bytes, 0 or more. Received: "):
+        source(model, striped(20), budget=budget)

@@ -40,16 +40,6 @@ def test_learns_heads_then_tail(network, data, striped):
     assert history.movement.trained == 4  # conv2 and the head; BatchNorm stays frozen
 
 
-@pytest.mark.parametrize("trainable", [False, "stage1", "conv1"])
-def test_cached_equals_live(network, data, trainable):
-    """The same seed gives the same weights from stored features as from the pictures."""
-    options = {"epochs": 3, "head_epochs": 2, **QUIET}
-    cached, live = (make(network, trainable, dropout=0.3) for _ in range(2))
-    fit(cached, data, cache=True, **options)
-    fit(live, data, cache=False, **options)
-    np.testing.assert_allclose(weights(cached), weights(live), atol=1e-5)
-
-
 def test_seeded_runs_repeat(network, data):
     runs = []
     for seed in (0, 0, 1):
@@ -85,21 +75,6 @@ def test_a_manifest_brings_its_parts(network, stripes_folder):
     history = fit(model, manifest, epochs=2, **QUIET)
     assert "val_loss" in history.history
     assert len(manifest.split("train")) > len(manifest.split("val")) > 0
-
-
-def test_a_manifest_live_equals_cached(network, stripes_folder):
-    manifest = read_folder(stripes_folder)
-    cached, live = make(network), make(network)
-    fit(cached, manifest, epochs=2, cache=True, **QUIET)
-    fit(live, manifest, epochs=2, cache=False, **QUIET)
-    np.testing.assert_allclose(weights(cached), weights(live), atol=1e-5)
-
-
-def test_a_dataset_works_cached_and_live(network, data):
-    dataset = tf.data.Dataset.from_tensor_slices(data).batch(16)
-    for cache in (True, False):
-        history = fit(make(network), dataset, dataset, epochs=1, cache=cache, verbose=0)
-        assert np.isfinite(history.history["val_loss"]).all()
 
 
 @pytest.mark.parametrize(("count", "size"), [(None, 32), (2000, 32), (80, 10), (25, 4), (1, 4)])
@@ -183,11 +158,17 @@ def test_a_damaged_state_says_what_to_do(network, data, tmp_path):
         fit(make(network), data, epochs=1, resume=tmp_path, **QUIET)
 
 
-def test_augmentation_without_views_runs_live_and_says_so(network, data, caplog):
+def test_augmentation_without_views_runs_live_and_says_so(network, data, caplog, capsys):
     flip = keras.layers.RandomFlip("horizontal")
     with caplog.at_level(logging.INFO, logger="kerastl"):
         fit(make(network), data, epochs=1, augment=flip, **QUIET)
-    assert "every epoch runs the whole network" in caplog.text
+    reason = "Every epoch runs the whole network: augmentation changes the pictures each time."
+    assert reason in caplog.text
+    assert reason not in capsys.readouterr().err
+    fit(make(network), data, epochs=1, augment=flip, batch_size=16, verbose=1)
+    shown = capsys.readouterr()
+    assert reason in " ".join(shown.err.split())
+    assert shown.out == ""
     with pytest.raises(InputError, match="Give views=k to store k augmented copies"):
         fit(make(network), data, epochs=1, augment=flip, cache=True, **QUIET)
     with pytest.raises(InputError, match="views=3 needs augment="):
@@ -279,6 +260,13 @@ def test_other_tasks_are_refused(network, stripes_folder):
     with pytest.raises(InputError, match="tasks are not the model's") as caught:
         fit(model, manifest, epochs=1, **QUIET)
     assert len(caught.value.faults) == 2
+
+
+def test_a_model_that_is_not_compiled_is_refused(network, data):
+    model = make(network)
+    model.compiled = False
+    with pytest.raises(InputError, match="is not compiled.*kerastl.models.compile_model"):
+        fit(model, data, epochs=1, **QUIET)
 
 
 def test_batch_norm_trains_when_asked(network, data):
