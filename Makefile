@@ -29,8 +29,9 @@ slow: setup
 check: test slow
 	$(BIN)/python -m pytest -m figures
 
+# make bench WRITE=--write puts the table into benchmarks/README.md.
 bench: setup
-	$(BIN)/python benchmarks/frozen.py
+	$(BIN)/python benchmarks/all.py $(WRITE)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

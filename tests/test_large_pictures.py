@@ -40,21 +40,21 @@ def photograph():
     return Image.fromarray(np.clip(large, 0, 255).astype("uint8"))
 
 
-# At 375 x 500 a scale of 1/4 is left with exactly twice the size: the worst case.
-@pytest.mark.parametrize("size", [(224, 224), (375, 500)])
+# At 250 x 333 a scale of 1/8 is left with 1.5 times the size, at 500 x 666 one of 1/4: the worst.
+@pytest.mark.parametrize("size", [(224, 224), (250, 333), (500, 666)])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_a_large_photograph_is_within_the_tolerance_of_full_decoding(photograph, size, subsampling):
     found = differences(encode(photograph, "JPEG", quality=90, subsampling=subsampling), size)
-    assert 0 < found.mean() <= 1.1
-    assert np.percentile(found, 99) <= 5
+    assert 0 < found.mean() <= 1.2
+    assert np.percentile(found, 99) <= 6
     assert found.max() <= 16
 
 
 def test_noise_in_a_large_jpeg_is_within_the_tolerance_of_full_decoding():
     blocks = Image.fromarray(noise(500, 667)).resize((2000, 1500), Image.Resampling.NEAREST)
-    found = differences(encode(blocks, "JPEG", quality=90), (375, 500))
-    assert 0 < found.mean() <= 3.5
-    assert found.max() <= 29
+    found = differences(encode(blocks, "JPEG", quality=90), (250, 333))
+    assert 0 < found.mean() <= 4.9
+    assert found.max() <= 26
 
 
 def blurred_noise(width, height, mode="RGB"):
@@ -92,7 +92,7 @@ def test_a_turned_picture_keeps_the_scale_its_own_sides_allow(monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encode(blurred_noise(1600, 400), "JPEG", exif=exif)  # upright: 1600 high, 400 wide
-    for size, scale in [((200, 50), 4), ((100, 25), 8), ((50, 200), 1), ((401, 50), 1)]:
+    for size, scale in [((266, 66), 4), ((133, 33), 8), ((50, 200), 1), ((534, 50), 1)]:
         load_picture(data, size)
         assert seen.pop()[1] == (0, 0, 1600 / scale, 400 / scale), size
     load_picture(data)
@@ -107,8 +107,9 @@ def test_the_first_of_a_cameras_several_pictures_is_reduced_too():
 
 def test_a_jpeg_that_is_not_far_larger_is_decoded_fully():
     data = encode(Image.fromarray(noise(300, 400)), "JPEG")
-    np.testing.assert_array_equal(load_picture(data, (76, 101)), full_then_resized(data, (76, 101)))
-    assert differences(data, (75, 100)).any()
+    size = (101, 134)
+    np.testing.assert_array_equal(load_picture(data, size), full_then_resized(data, size))
+    assert differences(data, (100, 133)).any()
 
 
 @pytest.mark.parametrize("share", [0.03, 0.5, 0.9])
