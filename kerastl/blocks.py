@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from kerastl.cluster import run_blocks
 from kerastl.content_index import Contents
 from kerastl.engine_record import settled_engine, settled_name
-from kerastl.engines import Engine, choose_engine
+from kerastl.engines import Engine, Once, choose_engine
 from kerastl.errors import InputError
 from kerastl.extraction import BLOCK, first_images, maker
 from kerastl.feature_recipe import Recipe
@@ -77,7 +78,7 @@ class _Worker:
     """Makes what is missing of a block, and publishes it before it answers."""
 
     def __init__(self, job: Job, recipe: Recipe):
-        self.recipe, self.engine = recipe, None
+        self.recipe, self.prepare = recipe, Once(partial(_named, recipe))
         self.store = Store(job.folder, recipe.shape, recipe.dtype, job.about)
 
     def __call__(self, block: Block) -> Made:
@@ -90,7 +91,7 @@ class _Worker:
         return Made((block.start + block.rows[there]).tolist(), causes)
 
     def _make(self, block: Block) -> Make:
-        make = maker(self.recipe, block.images, self._prepare, block.start)
+        make = maker(self.recipe, block.images, self.prepare, block.start)
 
         def chosen(places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for rows, values in make(block.rows[places]):
@@ -98,12 +99,9 @@ class _Worker:
 
         return chosen
 
-    def _prepare(self, sample: np.ndarray) -> Engine:
-        recipe = self.recipe
-        self.engine = self.engine or choose_engine(
-            recipe.prefix, recipe.engine, sample, len(sample)
-        )
-        return self.engine
+
+def _named(recipe: Recipe, sample: np.ndarray) -> Engine:
+    return choose_engine(recipe.prefix, recipe.engine, sample, len(sample))
 
 
 def in_blocks(

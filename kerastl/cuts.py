@@ -122,6 +122,12 @@ def split(model: keras.Model, at: str | None = None) -> Split:
     return Split(prefix, keras.Model(tensor, outputs(model), name=f"{model.name}_tail"))
 
 
+def between(model: keras.Model, first: str, last: str) -> keras.Model:
+    """The part of a model from the cut at `first` to the cut at `last`."""
+    tail = split(model, first).tail
+    return split(tail, last).prefix
+
+
 def find_cut(model: keras.Model, name: str) -> Cut:
     """The cut after the layer or at the end of the stage called `name`."""
     found = cut_points(model)

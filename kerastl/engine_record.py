@@ -41,6 +41,11 @@ def settled_engine(recipe: Recipe, folder: Path, sample: np.ndarray, count: int)
     Raises:
         InputError: For an engine asked for by name that cannot run.
     """
+    found = _settled(recipe, folder, sample, count)
+    return found._replace(asked=recipe.engine)
+
+
+def _settled(recipe: Recipe, folder: Path, sample: np.ndarray, count: int) -> Engine:
     name = settled_name(recipe, folder)
     if name is None:
         return _chosen(recipe, folder, sample, count)

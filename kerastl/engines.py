@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -50,10 +51,35 @@ Run = Callable[[np.ndarray], Any]
 
 
 class Engine(NamedTuple):
-    """A prepared network: the engine's name, "keras" or "openvino:PRECISION", and its function."""
+    """A prepared network.
+
+    Attributes:
+        name: "keras" or "openvino:PRECISION".
+        run: Its function.
+        asked: What was asked for, such as "auto"; None is the name.
+    """
 
     name: str
     run: Run
+    asked: str | None = None
+
+
+@dataclass
+class Once:
+    """An engine that is chosen when the first images are there, and known from then on.
+
+    Attributes:
+        choose: Takes the first images.
+        engine: The engine, or None as long as no image came.
+    """
+
+    choose: Callable[[np.ndarray], Engine]
+    engine: Engine | None = None
+
+    def __call__(self, sample: np.ndarray) -> Engine:
+        """The engine."""
+        self.engine = self.engine or self.choose(sample)
+        return self.engine
 
 
 def forward(model: keras.Model) -> Run:

@@ -10,9 +10,8 @@ import numpy as np
 
 from kerastl.blocks import in_blocks
 from kerastl.content_index import contents
-from kerastl.engine_record import settled_engine
-from kerastl.engines import Engine, forward
-from kerastl.extraction import maker, through
+from kerastl.engines import forward
+from kerastl.extraction import Prepare, maker, through
 from kerastl.feature_recipe import Recipe
 from kerastl.filling import Work, held, storing
 from kerastl.manifest import Manifest
@@ -22,14 +21,10 @@ Source = tuple[Sequence[bytes | None], Work]
 """The content key of each picture of the data, and the work that makes features of some."""
 
 
-def from_pictures(recipe: Recipe, images: Manifest, store: Store) -> Source:
+def from_pictures(recipe: Recipe, images: Manifest, store: Store, prepare: Prepare) -> Source:
     """Features of pictures, made in this process."""
     paths = images.frame["image"].tolist()
     found = contents(paths, store.folder.parent)
-
-    def prepare(sample: np.ndarray) -> Engine:
-        return settled_engine(recipe, store.folder, sample, len(images) * recipe.views)
-
     make = held(maker(recipe, images, prepare), paths, found)
     return found.keys, storing(store, found.keys, make)
 

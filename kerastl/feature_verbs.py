@@ -45,8 +45,8 @@ def extract(
         )
     new = sum(len(read_shard(path).keys) for path, _ in _published(store) - before)
     _say_extracted(found, prefix, new)
-    engine = settled_name(recipe, store) or recipe.engine
-    say(f"Engine {engine}, {size(folder_bytes(store))} in {store}.")
+    engine = found.engine.name if found.engine else settled_name(recipe, store)
+    say(f"Engine {engine or 'keras'}, {size(folder_bytes(store))} in {store}.")
     say_skipped(manifest.skipped)
     if options["dtype"] == "float32":
         trainable = spec_of(net).trainable or "heads"

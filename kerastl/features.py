@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from kerastl.batches import iter_batches
-from kerastl.engines import Engine, choose_engine, forward
+from kerastl.engine_record import settled_engine
+from kerastl.engines import Engine, Once, choose_engine, forward
 from kerastl.errors import InputError
 from kerastl.extraction import Piece, features_of, given_pieces, manifest_pieces, through
 from kerastl.feature_recipe import Augment, Recipe
@@ -33,19 +34,21 @@ class Features:
         labels: By task name, or None.
         rows: Position of each picture in the data it came from.
         keys: What each picture's content is known by in the store; None without one.
+        engine: What made those that were not there, in this process; else None.
     """
 
     values: np.ndarray | ShardArray
     labels: Mapping[str, np.ndarray] | None
     rows: np.ndarray
     keys: Sequence[bytes] | None = None
+    engine: Engine | None = None
 
 
 def extract_features(
     prefix: keras.Model,
     images: Any,
     *,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     tasks: tuple[Task, ...] = (),
     views: int = 1,
     augment: Augment | None = None,
@@ -80,7 +83,8 @@ def extract_features(
     Args:
         prefix: The model in front of a cut; it runs in inference mode.
         images: A Manifest, arrays `(images, labels)` or a batched dataset.
-        engine: "keras", "openvino" (or "openvino:float16", "openvino:bfloat16"), or
+        engine: The `engine` of other features of this very prefix, which is ready then, or
+            "keras", "openvino" (or "openvino:float16", "openvino:bfloat16"), or
             "auto": the fastest that is installed and agrees with Keras on the first
             batch, where there are enough pictures. The choice is made once for each
             prefix of a cache folder, and kept there.
@@ -119,17 +123,19 @@ def extract_features(
         >>> found.values.shape, float(found.values[0, 0, 0])
         ((4, 1, 3), 7.0)
     """
-    recipe = Recipe(prefix, engine, views, augment, batch_size, dtype)
+    ready = engine if isinstance(engine, Engine) else None
+    asked = engine if ready is None else ready.asked or ready.name
+    recipe = Recipe(prefix, asked, views, augment, batch_size, dtype)
     storable = isinstance(images, Manifest) and (augment is None or recipe.drawn is not None)
     if ray is not None and (cache is None or not storable):
         raise _ray_needs(images, cache, recipe)
     if isinstance(images, Manifest):
         next(iter_batches(images.take([]), tasks, recipe.image_size), None)  # says what is wrong
     if cache is not None and storable and (earlier is None or earlier[0].keys is not None):
-        return _stored(recipe, images, tasks, Path(cache), earlier, budget, progress, ray)
+        return _stored(recipe, images, tasks, Path(cache), earlier, budget, progress, ray, ready)
     if earlier is not None:
         return deepen(*earlier, views=views, batch_size=batch_size)
-    return _in_memory(recipe, images, tasks, progress)
+    return _in_memory(recipe, images, tasks, progress, ready)
 
 
 def deepen(
@@ -164,15 +170,19 @@ def length(images: Any) -> int | None:
     return len(arrays) if isinstance(arrays, np.ndarray) else None
 
 
-def _in_memory(recipe: Recipe, images: Any, tasks: Any, progress: Progress | None) -> Features:
+def _in_memory(
+    recipe: Recipe, images: Any, tasks: Any, progress: Progress | None, ready: Engine | None
+) -> Features:
     count, done = length(images) or 0, 0
     values = np.empty((count, *recipe.shape), recipe.dtype)
     rows: list[np.ndarray] = []
     labels: list[Mapping[str, np.ndarray] | None] = []
 
-    def prepare(sample: np.ndarray) -> Engine:
-        return choose_engine(recipe.prefix, recipe.engine, sample, count * recipe.views)
+    def choose(sample: np.ndarray) -> Engine:
+        found = choose_engine(recipe.prefix, recipe.engine, sample, count * recipe.views)
+        return found._replace(asked=recipe.engine)
 
+    prepare = Once(choose, ready)
     for piece, made in features_of(recipe, _pieces(recipe, images, tasks), prepare):
         if done + len(made) > len(values):
             # A dataset need not know its length beforehand; a manifest does.
@@ -187,10 +197,8 @@ def _in_memory(recipe: Recipe, images: Any, tasks: Any, progress: Progress | Non
     if not done:
         raise _nothing(images)
     there = np.concatenate(rows)
-    found = isinstance(images, Manifest)
-    return Features(
-        values[:done], _chosen(images, tasks, there) if found else _joined(labels), there
-    )
+    known = _chosen(images, tasks, there) if isinstance(images, Manifest) else _joined(labels)
+    return Features(values[:done], known, there, engine=prepare.engine)
 
 
 def _pieces(recipe: Recipe, images: Any, tasks: Any) -> Iterator[Piece]:
@@ -208,20 +216,27 @@ def _stored(
     budget: int | None,
     progress: Progress | None,
     ray: str | None,
+    ready: Engine | None,
 ) -> Features:
     store = Store(folder / recipe.key, recipe.shape, recipe.dtype, recipe.about)
+
+    def choose(sample: np.ndarray) -> Engine:
+        return settled_engine(recipe, store.folder, sample, len(images) * recipe.views)
+
+    prepare = Once(choose, ready)
     if earlier is not None:
         keys, work = from_earlier(recipe, earlier[0], earlier[1], store, len(images))
     elif ray is not None:
         keys, work = from_blocks(recipe, images, store, ray)
     else:
-        keys, work = from_pictures(recipe, images, store)
+        keys, work = from_pictures(recipe, images, store, prepare)
     rows = complete(store, keys, work, budget=budget, progress=progress)
     share_causes(images, keys, rows)
     if not len(rows):
         raise _nothing(images)
     there = [keys[n] for n in rows]
-    return Features(store.array(there), _chosen(images, tasks, rows), rows, there)
+    known = _chosen(images, tasks, rows)
+    return Features(store.array(there), known, rows, there, prepare.engine)
 
 
 def _chosen(images: Manifest, tasks: Any, rows: np.ndarray) -> dict[str, np.ndarray]:

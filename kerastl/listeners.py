@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from kerastl.gathering import Gathered
+from kerastl.sampling import Sampler
+
 
 def callbacks_of(
     net: keras.Model,
@@ -57,6 +60,22 @@ class Stopped(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Pass a stop on."""
         self.on_train_batch_end(epoch)
+
+
+class Order(keras.callbacks.Callback):
+    """Has each epoch's order drawn when the epoch begins.
+
+    Args:
+        feed: What draws it.
+    """
+
+    def __init__(self, feed: Sampler | Gathered):
+        super().__init__()
+        self.feed = feed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Draw it."""
+        self.feed.begin(epoch)
 
 
 class Drawn(keras.callbacks.Callback):

@@ -21,9 +21,10 @@ either. Keras counts it as one where it averages the loss that it shows over bat
 
 
 class Sampler(keras.utils.PyDataset):
-    """Batches of indexable examples, shuffled anew each epoch by (seed, epoch).
+    """Batches of indexable examples, shuffled anew by (seed, epoch) as each epoch begins.
 
-    A run taken up again at epoch k sees the order that epoch k would have had.
+    A run taken up again at epoch k sees the order that epoch k would have had. Keras tells
+    a dataset of the end of an epoch, once too often before the first: see `Order`.
 
     Args:
         read: Gives the model's input for some rows and the view drawn of each.
@@ -55,9 +56,9 @@ class Sampler(keras.utils.PyDataset):
     ):
         super().__init__()
         self.read, self.count, self.labels, self.batch_size = read, count, labels, batch_size
-        self.shuffle, self.seed, self.epoch = shuffle, seed, epoch
+        self.shuffle, self.seed = shuffle, seed
         self.views, self.augment, self.devices = views, augment, devices
-        self._arrange()
+        self.begin(epoch)
 
     def __len__(self) -> int:
         return math.ceil(self.count / self.batch_size)
@@ -72,12 +73,14 @@ class Sampler(keras.utils.PyDataset):
             inputs = self.augment(inputs)
         return (inputs, labels_at(self.labels, rows, fillers)) if self.labels else (inputs,)
 
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order."""
-        self.epoch += 1
-        self._arrange()
+    @property
+    def drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """This epoch's examples in their order, and the view of each."""
+        return self._order, self._view
 
-    def _arrange(self) -> None:
+    def begin(self, epoch: int) -> None:
+        """Draw an epoch's order, and the view of each example."""
+        self.epoch = epoch
         draw = np.random.default_rng([self.seed, self.epoch])
         self._order = draw.permutation(self.count) if self.shuffle else np.arange(self.count)
         self._view = draw.integers(self.views, size=self.count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class ShardArray:
         self.dtype, self.ndim = np.dtype(dtype), len(self.shape)
         self._paths, self._number, self._row = list(paths), number, row
         self._open = functools.lru_cache(MAPPED)(self._map)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values, as a NumPy array has it."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]

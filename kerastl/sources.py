@@ -17,10 +17,12 @@ import tensorflow as tf
 
 from kerastl.augmentation import Augment, augmenter
 from kerastl.batches import check_pictures
-from kerastl.cuts import Cut, find_cut, split, trained_cut
+from kerastl.cuts import Cut, between, find_cut, split, trained_cut
 from kerastl.datasets import check_storable, formed, held, most_examples
+from kerastl.engines import Engine
 from kerastl.errors import InputError
 from kerastl.features import Features, extract_features, feature_bytes, length
+from kerastl.gathering import Gathered, gathers
 from kerastl.manifest import Manifest
 from kerastl.progress import counting, tell
 from kerastl.room import size
@@ -35,12 +37,13 @@ IN_MEMORY = 2 * 1024**3
 
 
 class Inputs(NamedTuple):
-    """What a phase fits: the net that trains, its data, and the steps of an epoch."""
+    """What a phase fits: the net that trains, its data, the steps of an epoch, what orders it."""
 
     net: keras.Model
     train: Any
     validation: Any
     steps: int
+    feed: Sampler | Gathered | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Source:
         self.base = self._first_base(model) if self.cached else None
         self.folder: Any = None
         self._features: dict[tuple[str, str], Features] = {}
+        self._engine: Engine | None = None
         self._pictures: dict[str, Any] = {}
         self._arrays: dict[str, Any] = {}
 
@@ -110,7 +114,11 @@ class Source:
             net, make = split(model, cut.layer).tail, self._at_cut(model, cut)
         train = make("train", epoch)
         validation = None if self.validation is None else make("validation", 0)
-        return Inputs(net, train, validation, steps=steps(train))
+        feed = train if isinstance(train, (Sampler, Gathered)) else None
+        train, validation = (
+            data.dataset if isinstance(data, Gathered) else data for data in (train, validation)
+        )
+        return Inputs(net, train, validation, steps(train), feed)
 
     def close(self) -> None:
         """Delete features that were kept for this fit only."""
@@ -123,10 +131,13 @@ class Source:
         """The earliest cut at which features are needed: the policy's, or the heads'."""
         return _worthwhile_cut(model) or find_cut(model, self.spec.features)
 
-    def _at_cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler]:
-        def make(part: str, epoch: int) -> Sampler:
+    def _at_cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler | Gathered]:
+        def make(part: str, epoch: int) -> Sampler | Gathered:
             found = self._at(model, part, cut)
-            return self._sampler(part, epoch, read_array(found.values), found.labels, found.values)
+            sampler = self._sampler(
+                part, epoch, read_array(found.values), found.labels, found.values
+            )
+            return Gathered(sampler, found.values) if gathers(sampler, found.values) else sampler
 
         return make
 
@@ -207,10 +218,10 @@ class Source:
         folder, budget = self._place(data, prefix, views)
         what = f"features {part}" if earlier is None else f"features {part}, for the heads"
         with counting(what, options.show) as progress:
-            return extract_features(
+            found = extract_features(
                 prefix,
                 data,
-                engine=options.engine,
+                engine=self._engine or options.engine,
                 tasks=self.spec.tasks,
                 views=views,
                 augment=augmenter(options.augment, options.seed) if training else None,
@@ -219,6 +230,8 @@ class Source:
                 earlier=earlier,
                 progress=progress,
             )
+        self._engine = self._engine or found.engine
+        return found
 
     def _place(self, data: Any, prefix: keras.Model, views: int) -> tuple[Path | None, int | None]:
         """The folder that keeps the features, None for memory, and what it may take."""
@@ -242,12 +255,6 @@ class Source:
     def _temporary(self) -> Path:
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
         return Path(self.folder.name)
-
-
-def between(model: keras.Model, first: str, last: str) -> keras.Model:
-    """The part of a model from the cut at `first` to the cut at `last`."""
-    tail = split(model, first).tail
-    return split(tail, last).prefix
 
 
 def _use_features(options: Options) -> bool:

@@ -18,7 +18,7 @@ from kerastl.augmentation import Augment
 from kerastl.devices import over_devices, strategy_of
 from kerastl.errors import InputError
 from kerastl.features import length
-from kerastl.listeners import Drawn, Rate, callbacks_of
+from kerastl.listeners import Drawn, Order, Rate, callbacks_of
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume
@@ -206,7 +206,8 @@ def _run(
     stopping = _stopping(inputs.validation is not None, phase, recipe)
     keep = KeepState(state, phase.name, stopping)
     shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []
-    own = [Drawn(recipe.seed), Rate(), stopping, keep, *shown]
+    ordered = [Order(inputs.feed)] if inputs.feed else []
+    own = [Drawn(recipe.seed), *ordered, Rate(), stopping, keep, *shown]
     told = {"epochs": phase.epochs, "steps": inputs.steps, "verbose": 0}
     try:
         net.fit(

@@ -31,7 +31,7 @@ FLOORS = {
         "openvino_engine", "engines",
         "network_key", "feature_recipe", "shards", "shard_array", "content_index",
         "store", "engine_record", "room", "upkeep", "filling", "extraction", "ray_connection",
-        "cluster", "blocks", "feature_sources", "features", "sampling", "optimizers",
+        "cluster", "blocks", "feature_sources", "features", "sampling", "gathering", "optimizers",
     ],
     "verbs": [
         "progress", "resume", "devices", "listeners", "datasets", "training_data", "sources",

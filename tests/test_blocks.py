@@ -95,7 +95,7 @@ def test_in_memory_in_a_store_and_in_blocks_are_the_same(data, tmp_path, drawn):
     assert stored_keys(tmp_path / "b") == dict.fromkeys(stored_keys(tmp_path / "a"), 1)
     again = extract_features(recipe.prefix, data, cache=tmp_path / "b", **options(recipe))
     np.testing.assert_array_equal(again.values, values)
-    assert (tmp_path / "b" / recipe.key / ENGINE).read_text() == "keras"
+    assert not (tmp_path / "b" / recipe.key / ENGINE).exists(), "too few pictures to choose by"
 
 
 def test_only_blocks_that_lack_something_are_worked_on(data, tmp_path):
@@ -122,7 +122,7 @@ def test_a_block_that_is_done_again_costs_nothing(data, tmp_path):
     worker = job()
     made = worker(blocks._block(data, found, np.arange(10, 20), 10))
     assert made.rows == list(range(10, 20))
-    assert worker.engine is None
+    assert worker.prepare.engine is None
     assert {p: p.stat().st_mtime_ns for p in shard_files(folder)} == before
 
 
@@ -230,7 +230,6 @@ def test_killed_with_views_and_repeated_is_as_if_it_never_stopped(data, tmp_path
         assert subprocess.run(child, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
     kept = len(stored_keys(tmp_path / "c"))
     assert kept == {"here": 12, "blocks": 20}[how], "a batch of four is stored in part"
-    assert (tmp_path / "c" / recipe.key / ENGINE).read_text() == "keras"
     seen = []
     found = extract_features(
         recipe.prefix, data, cache=tmp_path / "c", progress=lambda *n: seen.append(n),

@@ -251,7 +251,9 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path, monkeypatch):
     def peak(count, folder):
         tracemalloc.start()
         some = manifest.take(range(count))
-        found = extract_features(prefix, some, cache=tmp_path / folder, batch_size=8)
+        found = extract_features(
+            prefix, some, engine="keras", cache=tmp_path / folder, batch_size=8
+        )
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert found.values.shape == (count, 1, 128, 128, 3)
@@ -260,8 +262,8 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path, monkeypatch):
     peak(10, "first")  # what Keras loads on first use
     small, large = peak(50, "small"), peak(200, "large")
     assert large - small < 3e6, "150 pictures more have 29 MB of features"
-    assert np.asarray(extract_features(prefix, manifest.take([7]), cache=tmp_path / "large").values
-                      )[0, 0, 5, 5].tolist() == [7, 7, 0]  # fmt: skip
+    one = extract_features(prefix, manifest.take([7]), engine="keras", cache=tmp_path / "large")
+    assert np.asarray(one.values)[0, 0, 5, 5].tolist() == [7, 7, 0]
 
 
 CHILD = """

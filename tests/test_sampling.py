@@ -18,17 +18,17 @@ def make(count=10, **options):
 
 def test_every_example_once_an_epoch():
     sampler = make(shuffle=True)
-    for _ in range(3):
+    for epoch in range(3):
+        sampler.begin(epoch)
         assert sorted(rows_of(sampler)) == list(range(10))
-        sampler.on_epoch_end()
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():
     walked = make(shuffle=True, seed=1)
     orders = []
-    for _ in range(3):
+    for epoch in range(3):
+        walked.begin(epoch)
         orders.append(rows_of(walked).tolist())
-        walked.on_epoch_end()
     assert orders[0] != orders[1]
     for epoch, order in enumerate(orders):
         assert rows_of(make(shuffle=True, seed=1, epoch=epoch)).tolist() == order

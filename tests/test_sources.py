@@ -9,12 +9,13 @@ import tensorflow as tf
 from rich.console import Console
 
 from kerastl import progress
+from kerastl.cuts import between
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.models import classifier
 from kerastl.readers import read_folder
 from kerastl.shard_array import ShardArray
-from kerastl.sources import Options, Source, between
+from kerastl.sources import Options, Source
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
 from kerastl.training_data import identity, parts
@@ -29,13 +30,17 @@ def source(model, data, **options):
     return Source(model, data, None, Options(16, 0, **options))
 
 
+def epoch(found, model, number=0):
+    """The batches of an epoch, as they come to Keras."""
+    return list(found.inputs(model, number).train.as_numpy_iterator())
+
+
 def test_features_of_a_later_cut_equal_those_made_straight(model, striped):
     data = striped(20)
     found = source(model, data)
     assert found.base.layer == "add"
     set_trainable(model, False)
-    late = found.inputs(model, 0).train
-    straight = source(model, data).inputs(model, 0).train
+    late, straight = epoch(found, model), epoch(source(model, data), model)
     assert straight[0][0].shape == (16, 12)
     np.testing.assert_allclose(late[0][0], straight[0][0], atol=1e-5)
 
@@ -79,10 +84,10 @@ def test_examples_from_the_store_are_those_from_memory(model, stripes_folder, tm
     for policy in ("stage1", False):
         set_trainable(model, policy)
         files = sorted(tmp_path.glob("*/*.npy"))
-        batches = [s.inputs(model, 1).train for s in (memory, stored, again)]
+        batches = [epoch(s, model, 1) for s in (memory, stored, again)]
         assert len(sorted(tmp_path.glob("*/*.npy"))) == len(files) + 1
-        for i in range(len(batches[0])):
-            images, labels = batches[0][i]
+        assert len(batches[0]) == 3
+        for i, (images, labels) in enumerate(batches[0]):
             for other in batches[1:]:
                 np.testing.assert_allclose(other[i][0], images, atol=1e-5)
                 np.testing.assert_array_equal(other[i][1], labels)
