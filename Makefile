@@ -21,7 +21,7 @@ demo: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not slow and not figures"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not figures"
 
 slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -45,7 +45,15 @@ setup(
         "fast": FAST,
         "demo": DEMO,
         "ray": RAY,
-        "dev": [*DEMO, *RAY, "hypothesis", "pytest>=8", "ruff==0.17.6", "scikit-image"],
+        "dev": [
+            *DEMO,
+            *RAY,
+            "hypothesis",
+            "pytest>=8",
+            "pytest-xdist",
+            "ruff==0.17.6",
+            "scikit-image",
+        ],
     },
     entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},
     classifiers=[
