@@ -32,7 +32,7 @@ def importable():
 
 @contextlib.contextmanager
 def two_nodes(**head):
-    """The address of a cluster of two nodes, and a function that kills the second."""
+    """The address of a cluster of two nodes, and a function that kills the second, its `node`."""
     with importable():
         import ray
         from ray.cluster_utils import Cluster
@@ -40,8 +40,13 @@ def two_nodes(**head):
         assert not ray.is_initialized()  # run_blocks would use that connection
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **head})
         second = cluster.add_node(num_cpus=1)
+
+        def kill():
+            cluster.remove_node(second, allow_graceful=False)
+
+        kill.node = second.node_id
         try:
-            yield cluster.address, lambda: cluster.remove_node(second, allow_graceful=False)
+            yield cluster.address, kill
         finally:
             cluster.shutdown()
 
@@ -57,6 +62,26 @@ def slow_square(folder):
         with open(folder / f"{number}.begun", "a") as file:
             file.write("x")
         time.sleep(0.4)
+        return number * number
+
+    return work
+
+
+def square_while_one_dies(folder, node):
+    """A worker that notes what it has begun; on `node` it takes long, elsewhere it awaits that."""
+    import ray
+
+    here, reached = ray.get_runtime_context().get_node_id(), folder / "reached"
+
+    def work(number):
+        with open(folder / f"{number}.begun", "a") as file:
+            file.write("x")
+        if here == node:
+            reached.touch()
+            time.sleep(20)
+        for _ in range(600):
+            if not reached.exists():
+                time.sleep(0.1)
         return number * number
 
     return work
