@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerastl.errors import InputError
+from kerastl.search_space import depth_policy
 
 UNITS = "kmgt"
 _SIZE = re.compile(r"(?P<number>\d+\.?\d*(e\d+)?) ?(?P<unit>[kmgt])?(?P<binary>i)?b?", re.I)
@@ -20,15 +21,7 @@ def policy(text: str) -> bool | int | float | str:
         >>> [policy(word) for word in ("heads", "all", "20", "0.25", "stage4")]
         [False, True, 20, 0.25, 'stage4']
     """
-    named: dict[str, bool] = {"heads": False, "none": False, "all": True}
-    if text.lower() in named:
-        return named[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return depth_policy(text)
 
 
 def reading(
@@ -84,6 +77,50 @@ def _number_or_word(text: str) -> float | str:
 def none(text: str) -> str | None:
     """The word, or None where it is "none"."""
     return None if text.lower() == "none" else text
+
+
+def number_range(text: str, option: str) -> float | list[float] | tuple[float, float]:
+    """What a number is chosen from: itself, a list of values, or anything between two.
+
+    Raises:
+        InputError: For words that are no numbers.
+
+    Example:
+        >>> [number_range(word, "--dropout") for word in ("0.2", "0.1,0.3", "0..0.5")]
+        [0.2, [0.1, 0.3], (0.0, 0.5)]
+    """
+    mark = ".." if ".." in text else ","
+    try:
+        found = [float(word) for word in text.split(mark)]
+    except ValueError:
+        found = []
+    if not found or (mark == ".." and len(found) != 2):
+        raise InputError(
+            f"Expected {option} with a number, values with commas between, or a range as "
+            f"LOWEST..HIGHEST. Received: {text!r}."
+        )
+    if mark == "..":
+        return found[0], found[1]
+    return found if len(found) > 1 else found[0]
+
+
+def picture_sizes(text: str | None) -> int | list[int] | None:
+    """Pixels, or several numbers of them to choose from; None where none were given.
+
+    Raises:
+        InputError: For words that are no whole numbers.
+
+    Example:
+        >>> picture_sizes("224"), picture_sizes("160,224")
+        (224, [160, 224])
+    """
+    words = [] if text is None else text.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise InputError(
+            f"Expected --image-size in pixels, several with commas between. Received: {text!r}."
+        )
+    found = [int(word) for word in words]
+    return found if len(found) > 1 else (found[0] if found else None)
 
 
 def byte_count(text: str | None, option: str) -> int | None:

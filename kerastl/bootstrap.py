@@ -82,3 +82,21 @@ def wilson(value: float, n: int) -> tuple[float, float]:
     middle = (value + share / 2) / (1 + share)
     half = Z * math.sqrt(value * (1 - value) / n + share / (4 * n)) / (1 + share)
     return min(value, middle - half), max(value, middle + half)
+
+
+def left_open(each: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Draws of what few repeats leave open about their mean.
+
+    Args:
+        each: `[repeats]`.
+        draws: How many.
+        seed: Of the draws.
+
+    Returns:
+        `[draws]`: their standard error times Student's t; zeros for one repeat.
+    """
+    count = len(each)
+    if count < 2:
+        return np.zeros(draws)
+    error = each.std(ddof=1) / math.sqrt(count)
+    return error * np.random.default_rng([seed, count]).standard_t(count - 1, size=draws)

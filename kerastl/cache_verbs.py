@@ -1,4 +1,4 @@
-"""Looking after stored features: what the verbs below `cache` do. They need no Keras."""
+"""Looking after a cache folder: what the verbs below `cache` do. They need no Keras."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from kerastl.console import say, show_frame, title
 from kerastl.content_index import INDEX
 from kerastl.errors import InputError, nearest
+from kerastl.part_files import part_files, prediction_folders
 from kerastl.room import folder_bytes, prefix_folders, size
 from kerastl.shards import shard_files
 from kerastl.upkeep import list_store, prune_store, verify_store
@@ -44,6 +45,7 @@ def check_store(folder: Path) -> bool:
     """Print which shards of a cache folder are damaged; whether one is."""
     store = _store(folder)
     count = sum(len(shard_files(path)) for path in prefix_folders(store))
+    count += sum(len(part_files(path)) for path in prediction_folders(store))
     damaged = verify_store(store)
     if not damaged:
         say(f"All {count} shards in {store} are whole.")
@@ -51,19 +53,20 @@ def check_store(folder: Path) -> bool:
     title(f"Damaged: {len(damaged)} of {count} shards")
     for path, cause in damaged:
         say(f"{path}: {cause}")
-    say("\nThe next call that needs their features makes them anew.")
+    say("\nThe next call that needs what they hold makes them anew.")
     return True
 
 
 def make_room(folder: Path, **choice: Any) -> None:
-    """Remove features from a cache folder; print how much was freed, and what is left."""
+    """Remove what a cache folder holds; print how much was freed, and what is left."""
     named = [word for name, word in PRUNE.items() if choice[name] not in (None, False)]
     if len(named) != 1:
         there = " and ".join(named) or "none"
         raise InputError(f"Expected one of {', '.join(PRUNE.values())}. Received: {there}.")
     store = _store(folder)
     freed = prune_store(store, **choice)
-    left = sum(folder_bytes(path) for path in prefix_folders(store))
+    there = [*prefix_folders(store), *prediction_folders(store)]
+    left = sum(folder_bytes(path) for path in there)
     say(f"{size(freed)} freed, {size(left)} left in {store}.")
     if left > (left if choice["keep_bytes"] is None else choice["keep_bytes"]):
         say("What a process is writing now was left alone.")
@@ -75,11 +78,11 @@ def _store(folder: Path) -> Path:
         hint = nearest(folder.name, [p.name for p in folder.absolute().parent.glob("*")])
         raise InputError(f"There is no folder {folder}.{hint}")
     for place in (folder / below for below in PLACES):
-        if prefix_folders(place) or (place / INDEX).exists():
+        if prefix_folders(place) or prediction_folders(place) or (place / INDEX).exists():
             return place
     if any(folder.iterdir()):
         raise InputError(
-            f"{folder} holds no features. Expected a folder that train or extract was given as "
-            "--cache, or that of an interrupted run: a finished one has its own removed."
+            f"{folder} holds no features. Expected a folder that train, extract or predict was "
+            "given as --cache, or that of an interrupted run: a finished one has its own removed."
         )
     return folder

@@ -102,7 +102,7 @@ def extract(
 
 @cache.command("list", epilog="Example: kerastl cache list work/")
 def list_(folder: Folder) -> None:
-    """Show of which networks and cuts there are features, and the room they take."""
+    """Show what features and predictions there are, and the room they take."""
     from kerastl import cache_verbs
 
     cache_verbs.show_store(folder)
@@ -130,9 +130,9 @@ def prune(
         float | None,
         typer.Option(metavar="DAYS", min=0, help="Remove what was not used for so long."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--everything", help="Remove all features.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="Remove all of it.")] = False,
 ) -> None:
-    """Make room: remove features, a whole prefix at a time."""
+    """Make room: remove features and predictions, those of a whole prefix or model at a time."""
     size = byte_count(keep, "--keep")
     from kerastl import cache_verbs
 

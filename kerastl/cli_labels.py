@@ -86,10 +86,11 @@ def joint_or_separate(
     repeats: Annotated[
         int, typer.Option(metavar="N", min=1, help="Networks of each kind, each with a seed.")
     ] = 3,
-    budget: Annotated[
+    equal: Annotated[
         str,
         typer.Option(
-            metavar="KIND", help="epochs: the same for every network; compute: the same in all."
+            metavar="KIND",
+            help="What both ways have alike: epochs (of every network) or compute (in all).",
         ),
     ] = "epochs",
     task: TaskNames = None,
@@ -106,5 +107,5 @@ def joint_or_separate(
     label_verbs.joint_or_separate(
         data, reading=reading(task, unknown, unsure, uncertain), backbone=backbone,
         weights=weights, trainable=trainable, image_size=image_size, epochs=epochs,
-        repeats=repeats, budget=budget, seed=seed, cache=cache,
+        repeats=repeats, equal=equal, seed=seed, cache=cache,
     )  # fmt: skip

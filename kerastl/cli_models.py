@@ -13,6 +13,7 @@ from kerastl.errors import InputError
 from kerastl.options import (
     DEFAULT_BACKBONE,
     Backbone,
+    Balance,
     BatchSize,
     Budget,
     Cache,
@@ -20,12 +21,15 @@ from kerastl.options import (
     Engine,
     Epochs,
     ImageSize,
+    Metric,
     Model,
     Ray,
     Resume,
+    RunFolder,
     Seed,
     SplitSeed,
     TaskNames,
+    TaskWeights,
     Trainable,
     Uncertain,
     Unknown,
@@ -52,33 +56,14 @@ def train(
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
-    balance: Annotated[
-        bool, typer.Option("--balance", help="Weigh rare positives by the known counts.")
-    ] = False,
-    task_weight: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TASK=NUMBER", help="The weight of a task's loss; repeatable.", show_default="1"
-        ),
-    ] = None,
-    thresholds: Annotated[
-        str,
-        typer.Option(
-            metavar="METRIC",
-            help="Tune decision thresholds on val for f1, accuracy or balanced_accuracy; "
-            "none leaves them at 0.5.",
-        ),
-    ] = "f1",
+    balance: Balance = False,
+    task_weight: TaskWeights = None,
+    thresholds: Metric = "f1",
     seed: Seed = 0,
     cache: Cache = None,
     budget: Budget = None,
     engine: Engine = "auto",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="The run's folder; by default saved_models/NAME/NUMBER."
-        ),
-    ] = None,
+    out: RunFolder = None,
     resume: Resume = False,
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""

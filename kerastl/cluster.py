@@ -12,6 +12,7 @@ import numpy as np
 
 from kerastl.errors import InputError
 from kerastl.ray_connection import connection, silence
+from kerastl.worker_shares import shares
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -65,8 +66,8 @@ def run_blocks(
         yield from map(work, blocks)
         return
     with connection(ray) as client:
-        for outcome in (_relayed if client else _outcomes)(make_worker, blocks):
-            yield outcome.result()
+        for reply in (_relayed if client else _replies)(make_worker, blocks):
+            yield reply.result()
 
 
 @dataclass(frozen=True)
@@ -78,20 +79,43 @@ class _Sent:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """What came of a block: a value, so that Ray neither retries nor rewords an error."""
+class Reply:
+    """What came of some work: a value, so that Ray neither retries nor rewords an error."""
 
     value: Any = None
     error: str | None = None
     faults: tuple[str, ...] | None = None
     trace: str = ""
 
+    def exception(self) -> Exception | None:
+        """What was raised, an InputError as it was, else a RuntimeError with the trace."""
+        if self.error is None or self.faults is not None:
+            return None if self.error is None else InputError(self.error, self.faults)
+        error = RuntimeError(self.error)
+        error.__cause__ = _Trace(self.trace)
+        return error
+
     def result(self) -> Any:
-        if self.error is None:
-            return self.value
-        if self.faults is not None:
-            raise InputError(self.error, self.faults)
-        raise RuntimeError(self.error) from _Trace(self.trace)
+        """What was returned; else what was raised is raised here."""
+        if (error := self.exception()) is not None:
+            raise error
+        return self.value
+
+
+def reply_of(work: Callable[[Any], Any], block: Any) -> Reply:
+    """Work, and say what came of it.
+
+    Example:
+        >>> reply_of(sum, [1, 2]).result()
+        3
+    """
+    try:
+        return Reply(work(block))
+    except InputError as error:
+        return Reply(error=error.message, faults=error.faults)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        return Reply(error=told, trace=traceback.format_exc())
 
 
 class _Trace(Exception):
@@ -111,20 +135,14 @@ class _Actor:
         import ray
 
         [sent] = batch["block"]
-        outcome = np.empty(1, object)
+        reply = np.empty(1, object)
         once_more = ray.get(self._starts.begin.remote(sent.number)) <= TRIES
-        outcome[0] = self._outcome(sent.block) if once_more else _fatal(sent.number)
-        return {"outcome": outcome}
+        reply[0] = reply_of(self._worked, sent.block) if once_more else _fatal(sent.number)
+        return {"reply": reply}
 
-    def _outcome(self, block: Any) -> _Outcome:
-        try:
-            self._work = self._work or self._make()
-            return _Outcome(self._work(block))
-        except InputError as error:
-            return _Outcome(error=error.message, faults=error.faults)
-        except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            return _Outcome(error=told, trace=traceback.format_exc())
+    def _worked(self, block: Any) -> Any:
+        self._work = self._work or self._make()
+        return self._work(block)
 
 
 class _Starts:
@@ -138,20 +156,20 @@ class _Starts:
         return self._counts[number]
 
 
-def _fatal(number: int) -> _Outcome:
-    return _Outcome(
+def _fatal(number: int) -> Reply:
+    return Reply(
         error=f"Block {number} was begun {TRIES} times, and each time its process ended: killed "
         "for want of memory, or a crash in a library. Give the machines more memory, or try the "
         "block without ray=."
     )
 
 
-def _outcomes(make_worker: Callable, blocks: Sequence[Any]) -> Iterator[_Outcome]:
+def _replies(make_worker: Callable, blocks: Sequence[Any]) -> Iterator[Reply]:
     import ray
     from ray.data import ActorPoolStrategy, from_items
 
     starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Starts).remote()
-    count, needs = pool(ray.nodes())
+    count, needs = shares(ray.nodes())
     # One block in flight for each: a second would wait behind it while another worker is idle.
     actors = ActorPoolStrategy(size=min(count, len(blocks)), max_tasks_in_flight_per_actor=1)
     with silence():
@@ -161,53 +179,25 @@ def _outcomes(make_worker: Callable, blocks: Sequence[Any]) -> Iterator[_Outcome
             compute=actors, **needs,
         )  # fmt: skip
         for row in done.iter_rows():
-            yield row["outcome"]
+            yield row["reply"]
 
 
 class _Relay:
-    """Draws outcomes within the cluster: Ray Data does not run in a client of one."""
+    """Draws replies within the cluster: Ray Data does not run in a client of one."""
 
     def __init__(self, make_worker: Callable, blocks: Sequence[Any]):
-        self._outcomes = _outcomes(make_worker, blocks)
+        self._replies = _replies(make_worker, blocks)
 
-    def next(self) -> _Outcome | None:
-        return next(self._outcomes, None)
+    def next(self) -> Reply | None:
+        return next(self._replies, None)
 
 
-def _relayed(make_worker: Callable, blocks: Sequence[Any]) -> Iterator[_Outcome]:
+def _relayed(make_worker: Callable, blocks: Sequence[Any]) -> Iterator[Reply]:
     import ray
 
     relay = ray.remote(num_cpus=0)(_Relay).remote(make_worker, blocks)
     try:
-        while (outcome := ray.get(relay.next.remote())) is not None:
-            yield outcome
+        while (reply := ray.get(relay.next.remote())) is not None:
+            yield reply
     finally:
         ray.kill(relay)
-
-
-def pool(nodes: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, float]]:
-    """How many workers a cluster gets, and what each asks Ray for.
-
-    TensorFlow uses all cores of its node, however many Ray counts for it. More than
-    half the cores of the smallest node are asked for: no two workers share such a
-    node, and somebody's small task on it does not keep the worker waiting.
-
-    Args:
-        nodes: As `ray.nodes()` gives them.
-
-    Raises:
-        InputError: For a cluster without cores.
-
-    Example:
-        >>> pool([{"Alive": True, "Resources": {"CPU": 8}}] * 3)
-        (3, {'num_cpus': 5})
-    """
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    gpus = int(sum(has.get("GPU", 0) for has in alive))
-    if gpus:
-        return gpus, {"num_cpus": 1, "num_gpus": 1}
-    cores = [int(has["CPU"]) for has in alive if has.get("CPU", 0) >= 1]
-    if not cores:
-        raise InputError("Expected a Ray cluster with at least one core. Received: one with none.")
-    each = min(cores) // 2 + 1
-    return sum(n // each for n in cores), {"num_cpus": each}

@@ -52,7 +52,9 @@ def say_skipped(skipped: Mapping[str, str]) -> None:
     """Print the pictures that could not be used, each with its cause."""
     if not skipped:
         return
-    title(f"Skipped: {len(skipped)} files that are no pictures")
+    one = len(skipped) == 1
+    what = "1 file that is no picture" if one else f"{len(skipped)} files that are no pictures"
+    title(f"Skipped: {what}")
     for path, cause in skipped.items():
         say(f"{path}: {cause}")
 

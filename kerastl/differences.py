@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastl.bootstrap import every_measure, resampled
+from kerastl.bootstrap import every_measure, left_open, resampled
 from kerastl.errors import InputError
 from kerastl.measures import Answers, answers, codes_of
 from kerastl.tasks import Task
@@ -149,7 +149,7 @@ def _difference(
     each = plain[0] - plain[1]
     blocks = [_values(task, pairs, key, c) for c in resampled(len(first.truth), draws, seed)]
     drawn = np.concatenate([(b[0] - b[1]).mean(axis=0) for b in blocks] or [np.array([])])
-    low, high = _interval(drawn + _open(each, len(drawn), seed), level)
+    low, high = _interval(drawn + left_open(each, len(drawn), seed), level)
     n = first.seen[:, task.classes.index(key[0])].sum() if key[0] else first.counted.sum()
     ours, theirs = (float(v) for v in plain.mean(axis=1))
     return Difference(float(each.mean()), low, high, ours, theirs, int(n), len(pairs), level)
@@ -167,15 +167,6 @@ def _values(
             [f"class {c!r}: {m}" for c, m in found[0][0]],
         )
     return np.array([[pair[way][key] for pair in found] for way in (0, 1)])
-
-
-def _open(each: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Draws of what the repeats leave open about the mean of their differences."""
-    repeats = len(each)
-    if repeats < 2:
-        return np.zeros(draws)
-    error = each.std(ddof=1) / math.sqrt(repeats)
-    return error * np.random.default_rng([seed, repeats]).standard_t(repeats - 1, size=draws)
 
 
 def _interval(drawn: np.ndarray, level: float) -> tuple[float, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +14,14 @@ from kerastl.shard_array import ShardArray
 
 MOST = 256 * 1024**2
 """Bytes of values up to which they are gathered: TensorFlow takes a copy of them."""
+
+
+AT_ONCE = 8
+"""Steps of a small net in one call of TensorFlow."""
+
+MOST_AT_ONCE, A_STEP = 2e7, 1e4
+"""Steps times weights up to which a head's epoch is one call, and what a step counts for itself.
+A call cannot be interrupted; at this bound it takes about a second."""
 
 
 class Gathered:
@@ -60,3 +70,42 @@ class Gathered:
 def gathers(sampler: Sampler, values: Any) -> bool:
     """Whether a sampler's batches can be gathered: few enough, and for one device."""
     return values.nbytes <= MOST and sampler.devices == 1 and sampler.augment is None
+
+
+def hasten(net: keras.Model, train: tf.data.Dataset, validation: Any, steps: int) -> None:
+    """Have several steps of a compiled net done in one call, and all of a head's epoch.
+
+    Args:
+        net: What trains, on gathered batches.
+        train: Their dataset.
+        validation: Its validation's, or a sampler; None for none.
+        steps: The most there are in an epoch of either.
+    """
+    net.steps_per_execution = AT_ONCE
+    if len(net.input_shape) != 2 or steps * (A_STEP + net.count_params()) > MOST_AT_ONCE:
+        return
+    # Keras would trace the step once more for the variables that its first loss makes.
+    inputs, labels = next(iter(train))
+    net.compute_loss(inputs, labels, net(inputs, training=False), training=False)
+    net.steps_per_execution = steps
+    net.train_function = _in_one_call(net, net.train_step, len(train))
+    if validation is not None:
+        net.test_function = _in_one_call(net, net.test_step, len(validation))
+
+
+def _in_one_call(net: keras.Model, step: Callable[[Any], Any], steps: int) -> Callable[[Any], Any]:
+    """An epoch's steps without Keras' loop, which asks before each whether there is one more.
+
+    That loop works out every metric after each step, too; this one after the last.
+    """
+    one = tf.function(step, autograph=False, jit_compile=net.jit_compile)
+
+    def run(iterator: Any) -> Any:
+        def further(done: Any) -> Any:
+            net.distribute_strategy.run(one, args=(iterator.get_next(),))
+            return (done + 1,)
+
+        tf.while_loop(lambda done: done < steps, further, [tf.constant(0)])
+        return net.get_metrics_result()
+
+    return tf.function(run, autograph=False)

@@ -20,7 +20,7 @@ from kerastl.spec import Trainable
 from kerastl.tasks import Task, known
 from kerastl.trials import Settings, Trials
 
-BUDGETS = ("epochs", "compute")
+EQUAL = ("epochs", "compute")
 
 COLUMNS = (
     "task", "metric", "joint", "separate", "difference", "low", "high", "n", "known_train",
@@ -97,7 +97,7 @@ def joint_or_separate(
     image_size: int | tuple[int, int] | None = None,
     repeats: int = 3,
     epochs: int = 20,
-    budget: str = "epochs",
+    equal: str = "epochs",
     seed: int = 0,
     cache: str | Path | None = None,
     progress: Progress | None = None,
@@ -121,7 +121,7 @@ def joint_or_separate(
         repeats: Networks of each kind; the interval holds their spread (see
             `difference`), so two or three show large differences only.
         epochs: Epochs of a network, at most.
-        budget: "epochs": every network sees the pictures equally often. "compute":
+        equal: "epochs": every network sees the pictures equally often. "compute":
             all separate networks together take as many steps as the joint one.
         seed: The first repeat's seed; the others follow.
         cache: A folder that keeps features and finished networks' scores. The same
@@ -143,9 +143,9 @@ def joint_or_separate(
         Learning?", ICML 2020.
     """
     data = one_task_a_label(data)
-    _check(data, repeats, budget)
+    _check(data, repeats, equal)
     part = "test" if data.has("test") else "val"
-    share = 1 / len(data.tasks) if budget == "compute" else 1.0
+    share = 1 / len(data.tasks) if equal == "compute" else 1.0
     settings = Settings(backbone, trainable, weights, image_size, epochs, seed, fit_options)
     with Trials(settings, data, cache) as trials:
         runs = _Runs(trials, part, range(seed, seed + repeats), progress)
@@ -153,7 +153,7 @@ def joint_or_separate(
         alone = {t.name: [runs.one((t,), s, share) for s in runs.seeds] for t in data.tasks}
     rows = [_row(data, t, joint, alone[t.name], seed) for t in data.tasks]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return JointReport(frame, repeats, part, tuple(_notes(frame, repeats, part, budget)))
+    return JointReport(frame, repeats, part, tuple(_notes(frame, repeats, part, equal)))
 
 
 def one_task_a_label(data: Manifest) -> Manifest:
@@ -206,8 +206,8 @@ def _known_pictures(data: Manifest, task: Task) -> int:
     return int(known(labels.reshape(len(labels), -1)).any(axis=1).sum())
 
 
-def _notes(frame: pd.DataFrame, repeats: int, part: str, budget: str) -> Iterator[str]:
-    same = "epochs for every network" if budget == "epochs" else "steps for both ways in all"
+def _notes(frame: pd.DataFrame, repeats: int, part: str, equal: str) -> Iterator[str]:
+    same = "epochs for every network" if equal == "epochs" else "steps for both ways in all"
     yield f"Scored on {part}, {repeats} networks of each kind; the same {same}."
     most = frame["known_train"].max()
     shares = ", ".join(f"{r.task} {r.known_train / max(most, 1):.0%}" for r in frame.itertuples())
@@ -231,7 +231,7 @@ def _notes(frame: pd.DataFrame, repeats: int, part: str, budget: str) -> Iterato
         yield "One network of each kind does not tell how training varies: give repeats=3 or more."
 
 
-def _check(data: Manifest, repeats: int, budget: str) -> None:
+def _check(data: Manifest, repeats: int, equal: str) -> None:
     if not isinstance(data, Manifest):
         raise InputError(f"Expected a Manifest. Received: {type(data).__name__}.")
     faults = []
@@ -249,7 +249,7 @@ def _check(data: Manifest, repeats: int, budget: str) -> None:
                    if not known(labels[t.name]).any()]  # fmt: skip
     if repeats < 1:
         faults.append(f"repeats: expected at least 1, received {repeats}")
-    if budget not in BUDGETS:
-        faults.append(f"budget: expected {' or '.join(BUDGETS)}, received {budget!r}")
+    if equal not in EQUAL:
+        faults.append(f"equal: expected {' or '.join(EQUAL)}, received {equal!r}")
     if faults:
         raise InputError("Joint and separate networks cannot be compared.", faults)

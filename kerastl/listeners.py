@@ -40,6 +40,24 @@ def callbacks_of(
     return found
 
 
+def counts_batches(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback wants to hear of single batches, not of epochs only.
+
+    Example:
+        >>> counts_batches(keras.callbacks.ModelCheckpoint("best.keras", save_freq=100))
+        True
+        >>> counts_batches(keras.callbacks.CSVLogger("epochs.csv"))
+        False
+    """
+    base = keras.callbacks.Callback
+    return any(
+        # Of the object, not its class: a LambdaCallback puts functions there.
+        getattr(getattr(callback, name), "__func__", None) is not getattr(base, name)
+        for name in dir(base)
+        if name.startswith("on_") and "batch" in name
+    )
+
+
 class Stopped(keras.callbacks.Callback):
     """Ends the net's training when a user's callback ends that of the whole model.
 

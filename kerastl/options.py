@@ -53,6 +53,35 @@ Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of splits, wei
 SplitSeed = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, help="Seed of the splits: that of training.")
 ]
+Balance = Annotated[
+    bool, typer.Option("--balance", help="Weigh rare positives by the known counts.")
+]
+TaskWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task-weight",
+        metavar="TASK=NUMBER",
+        help="The weight of a task's loss; repeatable.",
+        show_default="1",
+    ),
+]
+Metric = Annotated[
+    str,
+    typer.Option(
+        "--thresholds",
+        metavar="METRIC",
+        help="Tune decision thresholds on val for f1, accuracy or balanced_accuracy; "
+        "none leaves them at 0.5.",
+    ),
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="The run's folder; by default saved_models/NAME/NUMBER.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 
 TaskNames = Annotated[

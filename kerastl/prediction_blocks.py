@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -16,6 +17,7 @@ from kerastl.cluster import run_blocks
 from kerastl.content_index import SETTLED, stamp
 from kerastl.errors import InputError
 from kerastl.filling import Progress
+from kerastl.part_files import FOLDER, MODEL, SUFFIX
 from kerastl.picture_scores import Count, Scored, Told, blocks, join, read_or_cause, score_files
 from kerastl.prediction_parts import (
     DamagedPart,
@@ -29,11 +31,9 @@ from kerastl.prediction_parts import (
 from kerastl.predictors import Predictor, load_predictor
 from kerastl.saving import save_model
 from kerastl.shards import sweep
+from kerastl.store import USED
 
 log = logging.getLogger("kerastl")
-
-FOLDER = "predictions"
-"""Of the parts, within the cache folder."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _blocks(folder: Path, key: str, paths: Sequence[str]) -> list[Block]:
     made = []
     for some, seen in zip(whole, stamps, strict=True):
         name = block_key(key, some, seen)
-        made.append(Block(folder / f"{name}.part", name, some, seen))
+        made.append(Block(folder / f"{name}{SUFFIX}", name, some, seen))
     return made
 
 
@@ -174,7 +174,7 @@ def _there(
     """What makes a worker on another machine, from the model's file."""
     path = model_file(model, predictor)
     if path is None:
-        path = folder / "model.keras"
+        path = folder / MODEL
         if not path.is_file():
             save_model(predictor.model, path)
     path = Path(os.path.abspath(path))
@@ -191,6 +191,8 @@ def _open(path: Path, content: str, batch_size: int) -> Callable[[Block], int]:
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # a cache that may only be read serves all the same
+            (folder / USED).touch()
         sweep(folder)
     except OSError as error:
         why = (error.strerror or str(error)).lower()

@@ -1,38 +1,29 @@
 """Parts: the scores of a block of pictures in a file, whole and checked, or not there at all.
 
-A part is a digest of 16 bytes, then an .npz with the scores of each task and, as JSON,
-what they are scores of and which pictures could not be read. Its name says what decides
-the scores: the model's content, and the path, size and time of each picture.
+A part (`part_files.py`) has the scores of each task, what they are scores of and which
+pictures could not be read. Its name says what decides the scores: the model's content, and
+the path, size and time of each picture.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerastl import feature_recipe, labels_file
 from kerastl.errors import InputError
 from kerastl.files import DIGEST, file_digest
 from kerastl.network_key import network_key
+from kerastl.part_files import DamagedPart, read_checked, write_checked
 from kerastl.picture_scores import Scored
 from kerastl.predictors import KerasPredictor, Predictor
-from kerastl.shards import publish
 from kerastl.tasks import Task
 
 VERSION = 1
 """Part of what a part is known by; to be raised with its format."""
-
-LARGEST = 1024**3
-
-
-class DamagedPart(ValueError):
-    """A part that is not what was written; its text is the cause."""
 
 
 def model_key(model: Any, predictor: Predictor) -> str:
@@ -93,11 +84,7 @@ def write_part(path: Path, key: str, scored: Scored) -> None:
         InputError: Where it cannot be written.
     """
     told = {"key": key, "tasks": list(scored.scores), "errors": dict(scored.errors)}
-    arrays = {f"scores{n}": values for n, values in enumerate(scored.scores.values())}
-    data = io.BytesIO()
-    np.savez(data, told=np.frombuffer(json.dumps(told).encode(), "uint8"), **arrays)
-    check = hashlib.blake2b(data.getbuffer(), digest_size=DIGEST).digest()
-    publish(path, [check, data.getbuffer()])
+    write_checked(path, told, list(scored.scores.values()))
 
 
 def read_part(path: Path, key: str, tasks: Sequence[Task], count: int) -> Scored:
@@ -113,31 +100,17 @@ def read_part(path: Path, key: str, tasks: Sequence[Task], count: int) -> Scored
         FileNotFoundError: Where there is none.
         DamagedPart: With the cause.
     """
+    told, arrays = read_checked(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise DamagedPart("it is too large to be one")
-        told, arrays = _parsed(path.read_bytes())
         errors = {int(at): str(cause) for at, cause in told["errors"].items()}
         known = told["key"], told["tasks"], [(a.shape, a.dtype.kind) for a in arrays]
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DamagedPart((error.strerror or str(error)).lower()) from error
-    except Exception as error:  # ZIP files and NumPy raise nearly every type there is
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedPart(str(error)) from error
     names = [task.name for task in tasks]
     right = key, names, [((count, len(task.classes)), "f") for task in tasks]
     if known != right or not errors.keys() <= set(range(count)):
         raise DamagedPart("it is the part of another block")
     return Scored(dict(zip(names, arrays, strict=True)), errors)
-
-
-def _parsed(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
-    if hashlib.blake2b(data[DIGEST:], digest_size=DIGEST).digest() != data[:DIGEST]:
-        raise DamagedPart("its checksum is wrong: cut short, or a changed bit")
-    with np.load(io.BytesIO(data[DIGEST:]), allow_pickle=False) as file:
-        told = json.loads(file["told"].tobytes())
-        return told, [file[f"scores{n}"] for n in range(len(told["tasks"]))]
 
 
 def _digest(plain: Any) -> str:

@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -26,13 +27,13 @@ def tell(text: str, show: bool, console: Console | None = None) -> None:
         (console or Console(stderr=True)).print(text, highlight=False, markup=False)
 
 
-def bar(console: Console | None = None) -> Progress:
+def bar(console: Console | None = None, left: ProgressColumn | None = None) -> Progress:
     """A progress bar on standard error: what, bar, m of n, time left, a note."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        left or TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", style="dim"),
         console=console or Console(stderr=True),
     )

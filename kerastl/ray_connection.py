@@ -105,11 +105,22 @@ def _check_answers(address: str) -> None:
     host, _, port = str(address).removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise InputError(f"Expected the address of a Ray cluster: {_FORMS}. Received: {address!r}.")
+    if why := refusal(host, int(port)):
+        raise InputError(f"No Ray cluster answers at {address!r}. {_START}", [why])
+
+
+def refusal(host: str, port: int) -> str:
+    """Why nothing answers at an address; empty where something does.
+
+    Example:
+        >>> bool(refusal("127.0.0.1", 1))
+        True
+    """
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        socket.create_connection((host.strip("[]"), port), timeout=ANSWER).close()
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"No Ray cluster answers at {address!r}. {_START}", [why]) from error
+        return (error.strerror or str(error)).lower()
+    return ""
 
 
 @contextlib.contextmanager

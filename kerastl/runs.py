@@ -189,7 +189,7 @@ def write_run(
     folder: Path,
     model: keras.Model,
     manifest: Manifest,
-    history: keras.callbacks.History,
+    history: keras.callbacks.History | None,
     *,
     settings: Mapping[str, Any],
     root: Path | None = None,
@@ -204,7 +204,7 @@ def write_run(
         folder: The run's folder.
         model: The trained model.
         manifest: What it was trained on.
-        history: Of its fit.
+        history: Of its fit, if that was one fit of its own.
         settings: What it was made with, for the report.
         root: The folder that picture paths are written relative to, if any.
         thresholds_metric: What the thresholds are chosen by, as in
@@ -219,20 +219,29 @@ def write_run(
     save_model(model, folder / MODEL)
     scores = score_run(model, manifest, found)
     _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
-    _write_csv(folder / "history.csv", pd.DataFrame(history.history))
+    if history is not None:
+        settings = _with_history(folder, settings, history)
     plot_scores(scores, folder / "scores.png")
     update_report(
         folder,
         kerastl=__version__,
         model=spec_of(model).to_dict(),
         data=_about(manifest),
-        training={**settings, "epochs": len(history.epoch), "weights": str(history.movement)},
+        training=dict(settings),
         scores=scores.to_dict(),
         thresholds=tuned.records() if tuned else [],
         labels=label_report(manifest).to_dict(),
     )
     shutil.rmtree(folder / STATE, ignore_errors=True)
     return scores, tuned
+
+
+def _with_history(
+    folder: Path, settings: Mapping[str, Any], history: keras.callbacks.History
+) -> dict[str, Any]:
+    """The settings with what came of them; a row an epoch goes to history.csv."""
+    _write_csv(folder / "history.csv", pd.DataFrame(history.history))
+    return {**settings, "epochs": len(history.epoch), "weights": str(history.movement)}
 
 
 def _about(manifest: Manifest) -> dict[str, Any]:

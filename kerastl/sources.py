@@ -107,7 +107,7 @@ class Source:
             model: The model; what is trainable now decides the cut.
             epoch: The epoch to begin with.
         """
-        cut = _worthwhile_cut(model) if self.cached else None
+        cut = worthwhile_cut(model) if self.cached else None
         if cut is None:
             net, make = model, self._live
         else:
@@ -129,7 +129,7 @@ class Source:
 
     def _first_base(self, model: keras.Model) -> Cut:
         """The earliest cut at which features are needed: the policy's, or the heads'."""
-        return _worthwhile_cut(model) or find_cut(model, self.spec.features)
+        return worthwhile_cut(model) or find_cut(model, self.spec.features)
 
     def _at_cut(self, model: keras.Model, cut: Cut) -> Callable[[str, int], Sampler | Gathered]:
         def make(part: str, epoch: int) -> Sampler | Gathered:
@@ -285,7 +285,7 @@ def _whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _worthwhile_cut(model: keras.Model) -> Cut | None:
+def worthwhile_cut(model: keras.Model) -> Cut | None:
     """The cut of the present policy, if its prefix is worth running only once.
 
     A prefix without weights is not: its features would be larger than the

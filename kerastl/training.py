@@ -18,8 +18,8 @@ from kerastl.augmentation import Augment
 from kerastl.devices import over_devices, strategy_of
 from kerastl.errors import InputError
 from kerastl.features import length
-from kerastl.gathering import Gathered
-from kerastl.listeners import Drawn, Order, Rate, callbacks_of
+from kerastl.gathering import Gathered, hasten
+from kerastl.listeners import Drawn, Order, Rate, callbacks_of, counts_batches
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
 from kerastl.resume import KeepState, Resume
@@ -35,9 +35,6 @@ from kerastl.trainable import (
 from kerastl.training_data import parts
 
 log = logging.getLogger("kerastl")
-
-AT_ONCE = 8
-"""Steps of a small net in one call of TensorFlow: an epoch of a head takes half the time."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +204,9 @@ def _run(
     inputs = source.inputs(model, epoch=start)
     net = inputs.net
     _compile(net, model, compiled, phase, recipe, steps=inputs.steps * phase.epochs)
-    if isinstance(inputs.feed, Gathered) and not callbacks:  # who count single batches
-        net.steps_per_execution = AT_ONCE
+    if isinstance(inputs.feed, Gathered) and not any(map(counts_batches, callbacks)):
+        longest = max(inputs.steps, 0 if inputs.validation is None else len(inputs.validation))
+        hasten(net, inputs.train, inputs.validation, longest)
     stopping = _stopping(inputs.validation is not None, phase, recipe)
     keep = KeepState(state, phase.name, stopping)
     shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []

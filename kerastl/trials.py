@@ -7,27 +7,23 @@ import hashlib
 import inspect
 import json
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerastl.content_index import stamp
-from kerastl.cuts import Split, split
-from kerastl.engines import forward
+from kerastl.cuts import split
 from kerastl.errors import InputError, nearest
-from kerastl.evaluation import Predictions, predict_scores
-from kerastl.features import extract_features
-from kerastl.files import replacing
+from kerastl.evaluation import Predictions
 from kerastl.manifest import RESERVED, Manifest
 from kerastl.models import Backbone, create_model
 from kerastl.network_key import network_key
 from kerastl.spec import Trainable, spec_of
-from kerastl.tasks import Task, by_task, class_scores
+from kerastl.stored_scores import read_scores, stored_scores, write_scores
+from kerastl.tasks import Task
 from kerastl.training import fit
 from kerastl.training_data import identity
 
@@ -135,7 +131,7 @@ class Trials:
         )
         fit(
             model, _only(self.data, tasks), seed=seed,
-            cache="auto" if changing else self.folder / "features", **options,
+            cache="auto" if changing else self.folder, **options,
         )  # fmt: skip
         return model
 
@@ -147,16 +143,10 @@ class Trials:
             part: "train", "val" or "test".
         """
         tasks = spec_of(model).tasks
-        data = _only(self.data, tasks).split(part).certain()
-        halves = _halves(model)
-        if halves is None:
-            return predict_scores(model, data)
-        found = extract_features(
-            halves.prefix, data, tasks=tasks, cache=self.folder / "features",
+        return stored_scores(
+            model, _only(self.data, tasks), part, cache=self.folder,
             engine=self.settings.options.get("engine", "auto"),
         )  # fmt: skip
-        scores = _tail_scores(halves.tail, tasks, found.values)
-        return Predictions(scores, dict(found.labels), found.rows, dict(data.skipped))
 
     def run(self, tasks: Sequence[Task], seed: int, part: str, share: float = 1.0) -> Predictions:
         """Train a network and score a part; what is in the cache already is read from it.
@@ -168,14 +158,14 @@ class Trials:
             share: The share of the settings' epochs that it gets.
         """
         store = self.folder / "scores" / f"{self._key(tasks, seed, part, share)}.npz"
-        kept = _read(store, tasks)
+        kept = read_scores(store, tasks)
         if kept is not None:
             data = _only(self.data, tasks).split(part).certain()
-            scores, rows = kept
+            [scores], rows = kept
             labels = {name: codes[rows] for name, codes in data.labels().items()}
             return Predictions(scores, labels, rows, dict(data.skipped))
         found = self.predict(self.train(tasks, seed, share), part)
-        _write(store, tasks, found)
+        write_scores(store, tasks, found.rows, [found.scores])
         return found
 
     def _options(self, tasks: Sequence[Task], share: float) -> dict[str, Any]:
@@ -211,46 +201,6 @@ def _only(data: Manifest, tasks: Sequence[Task]) -> Manifest:
     frame = data.frame[[*(c for c in RESERVED if c in data.frame), *columns]]
     uncertain = {c: v for c, v in data.uncertain.items() if c in columns}
     return replace(data, frame=frame, tasks=tuple(tasks), uncertain=uncertain)
-
-
-def _halves(model: keras.Model) -> Split | None:
-    """The model in two where its training begins, if the first part is worth storing."""
-    try:
-        found = split(model)
-    except InputError:
-        return None
-    return found if found.prefix.weights else None
-
-
-def _tail_scores(
-    tail: keras.Model, tasks: Sequence[Task], features: np.ndarray, batch_size: int = 64
-) -> dict[str, np.ndarray]:
-    """Class scores by task from stored features `[n, 1, ...]`."""
-    run = forward(tail)
-    parts = [
-        by_task(tasks, run(features[i : i + batch_size, 0]))
-        for i in range(0, len(features), batch_size)
-    ]
-    logits = {t.name: np.concatenate([p[t.name] for p in parts]) for t in tasks}
-    return {t.name: class_scores(t, logits[t.name]).astype("float32") for t in tasks}
-
-
-def _read(store: Path, tasks: Sequence[Task]) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
-    """Scores by task and their rows, or None where there are none that can be read."""
-    try:
-        with open(store, "rb") as file, np.load(file, allow_pickle=False) as kept:
-            rows = kept["rows"]
-            scores = {t.name: kept[f"scores_{i}"] for i, t in enumerate(tasks)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    fits = all(scores[t.name].shape == (len(rows), len(t.classes)) for t in tasks)
-    return (scores, rows) if fits else None
-
-
-def _write(store: Path, tasks: Sequence[Task], found: Predictions) -> None:
-    scores = {f"scores_{i}": found.scores[t.name] for i, t in enumerate(tasks)}
-    with replacing(store) as unfinished, open(unfinished, "wb") as file:
-        np.savez(file, rows=found.rows, **scores)
 
 
 def _described(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Looking after a features store: what is in it, whether it is whole, and making room."""
+"""Looking after a cache folder: what is in it, whether it is whole, and making room.
+
+Features lie in it, and the scores that `predict` keeps there in `predictions`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,14 @@ import pandas as pd
 
 from kerastl.content_index import INDEX
 from kerastl.errors import InputError
+from kerastl.part_files import (
+    FOLDER,
+    MODEL,
+    DamagedPart,
+    part_files,
+    prediction_folders,
+    read_checked,
+)
 from kerastl.room import about, folder_bytes, prefix_folders
 from kerastl.shards import Damaged, Shard, check_shard, read_shard, remove_shard, shard_files, sweep
 from kerastl.store import ENGINE, NETWORK, USED
@@ -26,7 +37,9 @@ def list_store(folder: str | Path) -> pd.DataFrame:
     Returns:
         A row for each prefix under one set of options: `prefix` (its folder), `model`,
         `layer`, `shape` (of one picture's features, views first), `pictures`, `shards`,
-        `bytes` and `last used` (a local time).
+        `bytes` and `last used` (a local time). And one for each model with predictions,
+        whose `layer` is "predictions", `model` empty, and `shape` the number of classes
+        of each task.
 
     Raises:
         InputError: Where there is no such folder.
@@ -36,22 +49,23 @@ def list_store(folder: str | Path) -> pd.DataFrame:
         >>> list_store(tempfile.mkdtemp()).columns.tolist()
         ['prefix', 'model', 'layer', 'shape', 'pictures', 'shards', 'bytes', 'last used']
     """
-    rows = [_row(path) for path in prefix_folders(_existing(folder)) if shard_files(path)]
+    root = _existing(folder)
+    rows = [_row(path) for path in prefix_folders(root) if shard_files(path)]
+    rows += [_predictions_row(path) for path in prediction_folders(root)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.sort_values("last used", ascending=False, ignore_index=True)
 
 
 def verify_store(folder: str | Path) -> list[tuple[Path, str]]:
-    """Read every shard of a cache folder and hold it against its checksum.
+    """Read every shard and all predictions of a cache folder, and hold them against checksums.
 
-    Nothing is changed: the next extraction removes damaged shards that it needs, and
-    makes their features anew.
+    Nothing is changed: the next call that needs what is damaged makes it anew.
 
     Args:
         folder: The folder given as `cache=`.
 
     Returns:
-        The path of each damaged shard, and the cause.
+        The path of each damaged file, and the cause.
 
     Raises:
         InputError: Where there is no such folder.
@@ -61,8 +75,10 @@ def verify_store(folder: str | Path) -> list[tuple[Path, str]]:
         >>> verify_store(tempfile.mkdtemp())
         []
     """
-    files = [f for path in prefix_folders(_existing(folder)) for f in shard_files(path)]
-    return [(path, cause) for path in files if (cause := _fault(path))]
+    root = _existing(folder)
+    found = [(f, _fault(f)) for path in prefix_folders(root) for f in shard_files(path)]
+    found += [(f, _part_fault(f)) for path in prediction_folders(root) for f in part_files(path)]
+    return [(path, cause) for path, cause in found if cause]
 
 
 def prune_store(
@@ -74,14 +90,14 @@ def prune_store(
 ) -> int:
     """Remove features from a cache folder, a whole prefix at a time, the least recently used first.
 
-    A prefix that a process is writing a shard of is left alone, and so is every file that
-    is not the store's.
+    Predictions go as features do, those of a whole model at a time. A folder that a process
+    is writing into is left alone, and so is every file that is not the store's.
 
     Args:
         folder: The folder given as `cache=`.
         keep_bytes: Remove until no more than this is left.
         older_than_days: Remove what was last used longer ago.
-        everything: Remove all features.
+        everything: Remove all features and predictions.
 
     Returns:
         Bytes freed.
@@ -96,7 +112,7 @@ def prune_store(
     """
     root = _existing(folder)
     _check_choice(keep_bytes, older_than_days, everything)
-    found = sorted(prefix_folders(root), key=_last_used)
+    found = sorted([*prefix_folders(root), *prediction_folders(root)], key=_last_used)
     left = {path: folder_bytes(path) for path in found}
     freed = 0
     for path in found:
@@ -142,6 +158,17 @@ def _row(path: Path) -> tuple:
     return (path.name, *names, len(keys), len(files), folder_bytes(path), used)
 
 
+def _predictions_row(path: Path) -> tuple:
+    files, pictures, shape = part_files(path), 0, ""
+    for file in files:
+        with contextlib.suppress(DamagedPart, FileNotFoundError):
+            _, scores = read_checked(file)
+            pictures += len(scores[0])
+            shape = "+".join(str(values.shape[-1]) for values in scores)
+    used = pd.Timestamp.fromtimestamp(int(_last_used(path)))
+    return (path.name, "", FOLDER, shape, pictures, len(files), folder_bytes(path), used)
+
+
 def _shard(path: Path) -> Shard | None:
     try:
         return read_shard(path)
@@ -157,19 +184,32 @@ def _fault(path: Path) -> str:
     return ""
 
 
+def _part_fault(path: Path) -> str:
+    try:
+        read_checked(path)
+    except DamagedPart as fault:
+        return str(fault)
+    except FileNotFoundError:  # pruned meanwhile
+        return ""
+    return ""
+
+
 def _last_used(path: Path) -> float:
     used = path / USED
     return (used if used.exists() else path).stat().st_mtime
 
 
 def _remove(path: Path) -> int:
-    """Remove a prefix's shards, and its folder where nothing else is in it; the bytes freed."""
+    """Remove what is the store's in a folder, and the folder if that is all; the bytes freed."""
     before = folder_bytes(path)
     for file in {p.stem: p for p in [*shard_files(path, ".npy"), *shard_files(path)]}.values():
         remove_shard(file)
-    for name in (USED, ENGINE, NETWORK):
-        (path / name).unlink(missing_ok=True)
+    own = (path / name for name in (USED, ENGINE, NETWORK, MODEL))
+    for file in [*part_files(path), *own]:
+        file.unlink(missing_ok=True)
     freed = before - folder_bytes(path)
     with contextlib.suppress(OSError):  # not empty
         path.rmdir()
+        if path.parent.name == FOLDER:
+            path.parent.rmdir()
     return freed

@@ -57,6 +57,11 @@ def train(
     settings = {**model, **fit, **reading, "data": data, "balance": balance}
     settings |= {"task_weights": options["loss_weights"], "thresholds": thresholds}
     train_run(net, manifest, folder, {**fit, **store}, settings=settings, metric=metric)
+    say_next(folder, data)
+
+
+def say_next(folder: Path, data: str) -> None:
+    """Print what may be typed once a run is written."""
     run = shlex.quote(str(folder))
     say(f"\nNext:  kerastl export {run} {shlex.quote(data)}")
     say(f"       kerastl predict {run} PICTURES --out predictions.csv")
@@ -78,9 +83,20 @@ def train_run(
     title("Training")
     history = fit_model(net, manifest, resume=folder / STATE, **fit)
     say(f"{history.movement}.")
-    scores, chosen = write_run(
+    write_shown(
         folder, net, manifest, history, settings=settings, root=root, thresholds_metric=metric
     )
+
+
+def write_shown(
+    folder: Path,
+    net: keras.Model,
+    manifest: Manifest,
+    history: keras.callbacks.History | None,
+    **options: Any,
+) -> None:
+    """Write a run, showing its thresholds, its scores and its files."""
+    scores, chosen = write_run(folder, net, manifest, history, **options)
     if chosen is not None:
         title("Decision thresholds, tuned on val")
         say(chosen)

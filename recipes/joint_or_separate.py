@@ -1,8 +1,8 @@
 """One network for all tasks, or one for each? Measured on real solar cells, or on your table.
 
 The solar cells have two tasks, `defect` and `type`, with every label known. The
-first table compares one joint network with two separate ones, trained on the same
-budget with the same seeds. Then most labels of `defect` are hidden from training,
+first table compares one joint network with two separate ones, trained for as many
+epochs with the same seeds. Then most labels of `defect` are hidden from training,
 and the question is asked again: does the task with many labels help the other?
 
     python joint_or_separate.py --seeds 5

@@ -118,7 +118,9 @@ def test_a_value_outside_is_named_with_label_and_line(work, inside):  # noqa: F8
 
 def test_joint_or_separate(work, inside):  # noqa: F811
     told = inside("joint-or-separate", "findings.csv", "--task", "down", "--task", "bright",
-                  *TRAIN[:4], "--epochs", "1", "--repeats", "2", cwd=work)  # fmt: skip
+                  *TRAIN[:4], "--epochs", "1", "--repeats", "2", "--equal", "compute",
+                  cwd=work)  # fmt: skip
+    assert "the same steps for both ways in all." in told
     for words in ("joint", "separate", "difference", "down", "bright"):
         assert words in told
 

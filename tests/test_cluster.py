@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from two_nodes import call, importable, ray_warnings, slow_square, teller, unused_port
 
-from kerastl.cluster import TRIES, pool, run_blocks
+from kerastl.cluster import TRIES, run_blocks
 from kerastl.errors import InputError
 
 pytestmark = ray_warnings
@@ -109,23 +109,6 @@ def test_a_loop_left_early_leaves_nothing_running(ray, tmp_path):
         time.sleep(0.2)
     assert ray.available_resources()["CPU"] == 2.0
     assert len(list(tmp_path.iterdir())) < 40
-
-
-@pytest.mark.parametrize(
-    ("cores", "count", "each"),
-    [([1, 1], 2, 1), ([2, 2], 2, 2), ([16, 16, 16], 3, 9), ([4, 64], 22, 3), ([0, 8], 1, 5)],
-)
-def test_a_worker_has_its_node_to_itself(cores, count, each):
-    nodes = [{"Alive": True, "Resources": {"CPU": float(n)} if n else {}} for n in cores]
-    dead = {"Alive": False, "Resources": {"CPU": 1.0}}
-    assert pool([*nodes, dead]) == (count, {"num_cpus": each})
-
-
-def test_there_is_a_worker_for_each_gpu_and_none_without_a_core():
-    node = {"Alive": True, "Resources": {"CPU": 32.0, "GPU": 4.0}}
-    assert pool([node, node]) == (8, {"num_cpus": 1, "num_gpus": 1})
-    with pytest.raises(InputError, match="at least one core"):
-        pool([{"Alive": True, "Resources": {}}])
 
 
 @pytest.mark.parametrize("form", ["{}", "ray://{}"])

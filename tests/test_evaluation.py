@@ -132,5 +132,5 @@ def test_data_that_does_not_fit_is_refused(model, manifest):
         evaluate(model, manifest.take([]))
     with pytest.raises(InputError, match="batch_size"):
         evaluate(model, manifest, batch_size=0)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="Expected images of 16x16 pixels. Received: 9x9"):
         evaluate(model, tf.data.Dataset.from_tensors(np.zeros((2, 9, 9, 3), "uint8")))

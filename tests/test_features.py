@@ -358,6 +358,7 @@ def test_no_picture_that_could_be_read(parts, tmp_path):
         with pytest.raises(InputError, match="no picture that could be read") as caught:
             extract_features(parts.prefix, manifest, cache=cache)
         faults = caught.value.faults
+        assert len(faults) == 5
         assert all("empty file" in fault or "not a picture" in fault for fault in faults)
 
 

@@ -1,9 +1,10 @@
 """Batches gathered by TensorFlow are the sampler's."""
 
+import keras
 import numpy as np
 import pytest
 
-from kerastl.gathering import MOST, Gathered, gathers
+from kerastl.gathering import AT_ONCE, MOST, Gathered, gathers, hasten
 from kerastl.sampling import Sampler, read_array
 
 
@@ -56,3 +57,46 @@ def test_what_is_gathered(values):
     assert not gathers(sampler(values, None, augment=lambda x: x), values)
     large = np.broadcast_to(np.float32(0), (MOST // 4 + 1, 1))
     assert not gathers(sampler(values, None), large)
+
+
+def head(width=4):
+    """A dropout and two heads of vectors, compiled; the same each time."""
+    keras.utils.set_random_seed(5)
+    x = keras.Input((width,))
+    hidden = keras.layers.Dropout(0.5, seed=1)(x)
+    outputs = {name: keras.layers.Dense(1, name=name)(hidden) for name in "ab"}
+    net = keras.Model(x, outputs)
+    metrics = {name: ["mae"] for name in "ab"}
+    net.compile(keras.optimizers.AdamW(0.1), dict.fromkeys("ab", "mse"), metrics=metrics)
+    return net
+
+
+def fitted(net, feed, validation, hastened):
+    if hastened:
+        hasten(net, feed.dataset, validation.dataset, 3)
+    history = net.fit(
+        feed.dataset, validation_data=validation.dataset, epochs=3, shuffle=False, verbose=0
+    )
+    return history.history, net.get_weights()
+
+
+def test_an_epoch_in_one_call_is_keras_own(values):
+    """To the bit: losses, metrics and weights, with a last batch that is not full."""
+    flat = values.reshape(10, 3, 4)
+    labels = {name: np.arange(10, dtype="float32")[:, None] for name in "ab"}
+    feed = Gathered(sampler(flat, labels, shuffle=True, views=3), flat)
+    validation = Gathered(sampler(flat[:5], {n: y[:5] for n, y in labels.items()}), flat[:5])
+    net = head()
+    ours, theirs = fitted(net, feed, validation, True), fitted(head(), feed, validation, False)
+    assert net.steps_per_execution == 3
+    assert ours[0] == theirs[0]
+    assert len(ours[0]["val_b_mae"]) == 3
+    for one, other in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("steps", "width"), [(2001, 4), (20, 600_000)])
+def test_an_epoch_too_long_to_wait_for_is_cut_into_calls(values, steps, width):
+    net = head(width)
+    hasten(net, None, None, steps)
+    assert (net.steps_per_execution, net.train_function) == (AT_ONCE, None)

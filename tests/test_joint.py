@@ -61,7 +61,7 @@ def test_the_report_is_that_of_the_networks_it_trained(network, data, tmp_path):
 def test_heads_on_shared_features_do_not_differ(network, data):
     """A head sees nothing of the other: joint or separate is the same training."""
     report = joint_or_separate(
-        network(), data, trainable=False, repeats=2, epochs=4, budget="compute", **QUICK
+        network(), data, trainable=False, repeats=2, epochs=4, equal="compute", **QUICK
     )
     assert report.negative_transfer == ()
     assert set(report.frame["verdict"]) <= {"no difference", "better"}
@@ -115,14 +115,14 @@ def test_val_is_scored_where_there_is_no_test(network, data):
 def test_every_fault_is_named_at_once(network, data):
     alone = Manifest(data.frame[data.frame["split"] == "train"], (WAY,))
     with pytest.raises(InputError) as caught:
-        joint_or_separate(network(), alone, repeats=0, budget="time")
+        joint_or_separate(network(), alone, repeats=0, equal="time")
     assert str(caught.value).splitlines() == [
         "Joint and separate networks cannot be compared.",
         "  expected at least 2 tasks, received 1 (way): give a table with a column for each "
         "task, or name them with tasks=",
         "  expected a train part and a test or val part, received: train",
         "  repeats: expected at least 1, received 0",
-        "  budget: expected epochs or compute, received 'time'",
+        "  equal: expected epochs or compute, received 'time'",
     ]
 
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerastl.listeners import counts_batches
 from kerastl.models import classifier
 from kerastl.training import fit
 
@@ -80,3 +81,17 @@ def test_the_models_own_optimizer_is_there_afterwards(spied, cache):
     model = spied(cache)[2]
     assert type(model.optimizer) is keras.optimizers.AdamW
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("callback", "counts"),
+    [
+        (keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None), True),
+        (keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None), False),
+        (keras.callbacks.TerminateOnNaN(), True),
+        (keras.callbacks.EarlyStopping(), False),
+        (Spy(None), True),
+    ],
+)
+def test_who_counts_batches(callback, counts):
+    assert counts_batches(callback) == counts

@@ -163,7 +163,9 @@ def test_tasks_with_disjoint_known_rows_train_together(network, striped):
         model, (images, labels), (images, labels), epochs=8, head_epochs=1, learning_rate=1e-2,
         batch_size=16, verbose=0,
     )  # fmt: skip
+    assert {"loss", "val_loss"} <= set(history.history)
     for name, values in history.history.items():
+        assert len(values) == 9, name
         assert name == "phase" or np.isfinite(values).all(), name
     new, truth = striped(40, seed=1)
     found = model.predict(new, verbose=0)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from kerastl.exporting import export
 from kerastl.prediction import predict
 from kerastl.saving import save_model
 from kerastl.spec import spec_of, with_spec
+from kerastl.upkeep import list_store, prune_store, verify_store
 
 TESTS = Path(__file__).parent
 FORMS = ["", "model.keras", "saved_model", "model_float32.tflite"]
@@ -233,3 +235,20 @@ def test_what_the_cache_cannot_keep_is_refused(model, pictures, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="There can be no cache folder .*file"):
         predict(model, pictures, cache=tmp_path / "file")
+
+
+def test_kept_scores_are_pruned_as_features_are(model, pictures, small_blocks, read, tmp_path):
+    """Pruned by their last use, which a call that only reads them is too."""
+    predict(model, pictures, cache=tmp_path / "c")
+    [row] = list_store(tmp_path / "c").itertuples()
+    assert (row.layer, row.pictures, row.shards) == ("predictions", 18, 5)
+    assert verify_store(tmp_path / "c") == []
+    used = tmp_path / "c" / "predictions" / row.prefix / "used"
+    os.utime(used, (time.time() - 86400 * 9,) * 2)
+    predict(model, pictures, cache=tmp_path / "c")
+    assert prune_store(tmp_path / "c", older_than_days=1) == 0
+    os.utime(used, (time.time() - 86400 * 9,) * 2)
+    assert prune_store(tmp_path / "c", older_than_days=1) == row.bytes
+    read.clear()
+    predict(model, pictures, cache=tmp_path / "c")
+    assert len(read) == 18

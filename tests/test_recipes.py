@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,9 @@ def run(recipe, *args, cwd):
 
 
 def test_there_are_the_recipes_that_are_tested():
-    names = {"quickstart", "own_task_a", "unknown_labels", "joint_or_separate"}
+    names = {
+        "quickstart", "own_task_a", "unknown_labels", "joint_or_separate", "unfreeze_search",
+    }  # fmt: skip
     assert {p.stem for p in RECIPES} == names
 
 
@@ -47,6 +50,16 @@ def test_joint_or_separate(tmp_path):
     told = run(ROOT / "recipes/joint_or_separate.py", "--smoke", cwd=tmp_path)
     assert "90% of the training labels of defect hidden" in told
     assert told.count("networks of each kind") == 2
+
+
+def test_unfreeze_search(tmp_path):
+    told = run(ROOT / "recipes/unfreeze_search.py", "--smoke", "--folder", "found", cwd=tmp_path)
+    table = pd.read_csv(tmp_path / "found/leaderboard.csv")
+    assert sorted(set(table["trainable"])) == ["4", "heads"]
+    assert len(table) == 2
+    assert (tmp_path / "found/leaderboard.png").read_bytes().startswith(b"\x89PNG")
+    assert "The chosen network on 40 held-out cells" in told
+    assert {"model.keras", "leaderboard.png"} <= {p.name for p in (tmp_path / "found").iterdir()}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)

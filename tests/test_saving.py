@@ -83,10 +83,18 @@ def test_a_model_without_tasks(network, tmp_path):
         save_model(network(), tmp_path / "m.keras")
 
 
-@pytest.mark.parametrize("entry", ["[]", "{}", "{", json.dumps({"tasks": 3})])
-def test_a_damaged_description(network, tmp_path, entry):
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("[]", "a description that is no JSON object"),
+        ("{}", "no description of a kerastl model: 'tasks'"),
+        ("{", "m.keras is not a whole .keras file"),
+        (json.dumps({"tasks": 3}), "no description of a kerastl model: 'int' object is not"),
+    ],
+)
+def test_a_damaged_description(network, tmp_path, entry, words):
     keras.Model.save(network(), tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
         archive.writestr("kerastl.json", entry)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=words):
         load_model(tmp_path / "m.keras")

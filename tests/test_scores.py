@@ -259,6 +259,7 @@ def test_no_known_label_is_undefined_and_says_so():
     assert "sky: no known label, so nothing could be scored." in s.notes
     assert "undefined" in str(s)
     nothing = score(SKY, {"sky": np.zeros(0, int)}, {"sky": np.zeros((0, 3))})
+    assert {"accuracy", "auc"} <= set(nothing.frame["metric"])
     assert nothing.frame["value"].isna().all()
 
 

@@ -8,8 +8,10 @@ from kerastl.cuts import split
 from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
 from kerastl.manifest import Manifest
+from kerastl.models import create_model
 from kerastl.spec import spec_of
 from kerastl.trainable import weights_digest
+from kerastl.training import fit
 from kerastl.trials import Settings, Trials
 from kerastl.upkeep import list_store
 
@@ -31,10 +33,19 @@ def test_features_are_made_once_for_all_tasks_and_seeds(network, data, tmp_path)
             trials.run(tasks, seed=seed, part="test")
     # Of every picture at the cut, and of the train and the val part's at the heads,
     # though three networks were trained.
-    kept = list_store(tmp_path / "features").set_index("layer")
+    kept = list_store(tmp_path).set_index("layer")
     assert kept[["pictures", "shards"]].loc["drop"].tolist() == [72, 3]
     assert kept[["pictures", "shards"]].loc["features"].tolist() == [56, 2]
     assert len(list(tmp_path.glob("scores/*.npz"))) == 3
+
+
+def test_a_fit_with_the_same_cache_finds_the_features(network, data, tmp_path):
+    with Trials(settings(network), data, tmp_path) as trials:
+        trials.train((WAY,), seed=0)
+    there = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
+    model = create_model(trials.base, data.tasks, trainable="stage1", seed=7)
+    fit(model, data, cache=tmp_path, epochs=1, verbose=0, **QUICK)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")} == there != {}
 
 
 def test_networks_share_the_prefix_and_the_seed_decides_the_rest(network, data, tmp_path):

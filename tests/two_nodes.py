@@ -44,7 +44,7 @@ def two_nodes(**head):
         def kill():
             cluster.remove_node(second, allow_graceful=False)
 
-        kill.node = second.node_id
+        kill.node, kill.cluster = second.node_id, cluster
         try:
             yield cluster.address, kill
         finally:

@@ -1,0 +1,82 @@
+"""What a search is of, kept beside it: another search does not go on in its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerastl.content_index import stamp
+from kerastl.errors import InputError
+from kerastl.files import write_json
+from kerastl.manifest import Manifest
+from kerastl.network_key import network_key
+from kerastl.training_data import identity
+
+SETTINGS = "search.json"
+
+
+DAMAGED = "{} is damaged. Begin anew with overwrite=True (--overwrite)."
+
+
+def data_digest(data: Manifest) -> str:
+    """What the train and val parts are known by: their labels, and their files' stamps."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (data.split("train"), data.split("val")):
+        digest.update(identity(part))
+        digest.update(b"".join(stamp(path) or b"-" for path in part.frame["image"]))
+    return digest.hexdigest()
+
+
+def same_search(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
+    """Write what a search is of, or compare it with what is there.
+
+    Args:
+        folder: The search's.
+        settings: All that decides what a trial of given values comes to.
+        overwrite: Whether to write over what is there.
+
+    Raises:
+        InputError: Naming each setting that differs, and how to begin anew.
+    """
+    path, given = folder / SETTINGS, {name: _described(v) for name, v in settings.items()}
+    if path.exists() and not overwrite:
+        _compare(folder, _read(path), given)
+    else:
+        write_json(path, given)
+
+
+def _compare(folder: Path, there: Mapping[str, str], given: Mapping[str, str]) -> None:
+    faults = [
+        f"{name}: {there.get(name, 'not given')} there, {given.get(name, 'not given')} here"
+        for name in sorted({*there, *given})
+        if there.get(name) != given.get(name)
+    ]
+    if faults:
+        raise InputError(
+            f"{folder} holds a search with other settings. Give another folder, or begin anew "
+            "with overwrite=True (--overwrite).",
+            faults,
+        )
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(DAMAGED.format(path)) from error
+    if not isinstance(there, dict):
+        raise InputError(DAMAGED.format(path))
+    return there
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, keras.Model):
+        return f"{value.name} {network_key(value)}"
+    if isinstance(value, keras.layers.Layer):
+        value = keras.saving.serialize_keras_object(value)
+    return str(value) if isinstance(value, (str, Path)) else repr(value)
