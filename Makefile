@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test slow check bench clean
+.PHONY: setup demo test slow check bench bench-search clean
 
 setup: $(VENV)/ready
 
@@ -32,6 +32,10 @@ check: test slow
 # make bench WRITE=--write puts the table into benchmarks/README.md.
 bench: setup
 	$(BIN)/python benchmarks/all.py $(WRITE)
+
+# Half an hour, for plain KerasTuner's sake.
+bench-search: setup
+	$(BIN)/python benchmarks/all.py --search $(WRITE)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -34,6 +34,7 @@ setup(
         "numpy>=1.26",
         "scikit-learn>=1.5",
         "scipy>=1.13",
+        "threadpoolctl>=3.1",
         "tensorboard",
         "ai-edge-litert>=1.2",
         "pillow>=10.3",

@@ -3,6 +3,7 @@
     python benchmarks/all.py
     python benchmarks/all.py --small            # seconds: whether they run, not how fast
     python benchmarks/all.py --write            # into benchmarks/README.md
+    python benchmarks/all.py --search           # the search only, which takes half an hour
 
 Rows of the one form make one table, in the order below; what has a table of another
 form follows in its own words. Times on a shared machine are noise; ratios less so.
@@ -22,7 +23,7 @@ from measuring import HEADER
 from kerastl.batches import count_cores
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+MARKERS = "<!-- {}: begin -->", "<!-- {}: end -->"
 PACKAGES = ("keras", "tensorflow", "openvino", "pillow", "numpy")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 
@@ -35,11 +36,14 @@ SCRIPTS = {
     "memory.py": "--pictures 300",
     "engines.py": "--batch 4 --rounds 1",
 }
+SEARCH = {
+    "unfreezing.py": "--pictures 64 --depths heads 9 --rates 1e-3 --head-epochs 1 --epochs 1",
+}
 
 
-def told(script, small):
+def told(script, few):
     """What a script prints."""
-    arguments = SCRIPTS[script].split() if small else []
+    arguments = few.split()
     print(f"{script} {' '.join(arguments)}", file=sys.stderr)
     command = [sys.executable, str(HERE / script), *arguments]
     env = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
@@ -85,28 +89,31 @@ def conditions():
     return f"{date.today()}; {machine()}{load}; {versions}."
 
 
-def written(path, section):
-    """Put the section between the markers of a file, and leave all else as it is."""
+def written(path, name, section):
+    """Put a section between its markers in a file, and leave all else as it is."""
+    first, last = (marker.format(name) for marker in MARKERS)
     text = path.read_text("utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"{path} has no {BEGIN} followed by {END}.")
-    path.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", "utf-8")
+        raise SystemExit(f"{path} has no {first} followed by {last}.")
+    path.write_text(f"{before}{first}\n{section}\n{last}{after}", "utf-8")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="see whether they run")
+    parser.add_argument("--search", action="store_true", help="measure the search, and only it")
     parser.add_argument("--write", nargs="?", type=Path, const=HERE / "README.md", metavar="FILE",
                         help="put the table between the markers of this file")  # fmt: skip
     args = parser.parse_args()
 
-    where = conditions()
-    section = f"{where}\n\n{assembled(told(script, args.small) for script in SCRIPTS)}"
+    where, scripts = conditions(), SEARCH if args.search else SCRIPTS
+    texts = [told(script, few if args.small else "") for script, few in scripts.items()]
+    section = f"{where}\n\n{assembled(texts)}"
     print(section)
     if args.write:
-        written(args.write, section)
+        written(args.write, "search" if args.search else "measured", section)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def ranks(ours, plain):
     pairs = zip(
         *(np.stack([s[n].drawn for n in names], axis=1) for s in (ours, plain)), strict=True
     )
-    drawn = [spearmanr(a, b)[0] for a, b in pairs]
+    drawn = [spearmanr(a, b)[0] for a, b in pairs if np.ptp(a) > 0 and np.ptp(b) > 0] or [np.nan]
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 

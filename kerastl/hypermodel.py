@@ -34,6 +34,7 @@ from kerastl.trial_fits import (
     deleted_after,
     fatal,
     fit_trial,
+    head_epochs,
     options_apart,
     state_name,
 )
@@ -221,7 +222,8 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
             model: What `build` made.
             train: As in `kerastl.fit`.
             validation_data: As in `kerastl.fit`.
-            epochs: Epochs of the tail, at most; of the heads where nothing else trains.
+            epochs: Epochs of the tail, at most. The heads alone get those of both phases:
+                so every depth may see the pictures as often.
             initial_epoch: Epochs that the network has been trained already, by Hyperband:
                 the heads' phase is left out then.
             callbacks: Told of the last phase only.
@@ -251,6 +253,8 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
             options = self._options(hp.values, epochs - initial_epoch, number)
             if initial_epoch:
                 options["head_epochs"] = 0
+            elif depth_policy(hp.values["trainable"]) is False:
+                options["epochs"] += head_epochs(options)
             folder = self._state(hp, model, data, options) if resume is None else Path(resume)
             with contextlib.nullcontext() if resume is not None else deleted_after(folder):
                 history = fit_trial(

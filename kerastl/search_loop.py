@@ -8,7 +8,7 @@ from typing import Any
 
 import keras_tuner
 
-from kerastl.task_pool import Pool
+from kerastl.task_pool import Pool, WorkerDied
 from kerastl.trial_jobs import Job, Outcome
 
 
@@ -18,6 +18,7 @@ def run_search(
     make_job: Callable[[Any], Job],
     *,
     finished: Callable[[Outcome], None],
+    died: Callable[[Job, WorkerDied], Outcome] | None = None,
 ) -> None:
     """Run an oracle's trials until it has no more.
 
@@ -29,6 +30,8 @@ def run_search(
         pool: Works on the jobs, and returns an `Outcome` for each.
         make_job: Makes the job of a trial of KerasTuner's.
         finished: Called with each trial that is finished, after it was saved.
+        died: Gives the outcome of a trial whose process ended each time that it was begun;
+            by default that ends the search.
 
     Raises:
         InputError: For a fault of the user's data, as the job raised it; any other error of
@@ -38,11 +41,14 @@ def run_search(
     running: dict[str, str] = {}
     while _hand_out(oracle, pool, make_job, running):
         done = pool.next()
-        if done.error is not None:
+        outcome = done.result
+        if isinstance(done.error, WorkerDied) and died is not None:
+            outcome = died(done.job, done.error)
+        elif done.error is not None:
             raise done.error
         del running[done.job.trial_id]
-        _end(oracle, done.result)
-        finished(done.result)
+        _end(oracle, outcome)
+        finished(outcome)
 
 
 def _hand_out(
@@ -75,5 +81,6 @@ def _end(oracle: keras_tuner.Oracle, outcome: Outcome) -> None:
         oracle.update_trial(trial.trial_id, {"score": outcome.score}, step=outcome.epochs)
         trial.status = "COMPLETED"
     oracle.end_trial(trial)
-    # Ending it saves while the trial still counts as ongoing.
+    # Ending it saves while the trial still counts as ongoing: KerasTuner's own tuners, which
+    # may open the folder, would run it again.
     oracle.save()

@@ -46,7 +46,7 @@ def most_trials(oracle: keras_tuner.Oracle) -> int:
         rounds = [(b, r) for b in range(oracle._get_num_brackets()) for r in range(b + 1)]
         return oracle.hyperband_iterations * sum(oracle._get_size(b, r) for b, r in rounds)
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
-        grid = math.prod(len(list(hp.values)) for hp in oracle.get_space().space)
+        grid = math.prod(len({hp.default, *hp.values}) for hp in oracle.get_space().space)
         return grid if oracle.max_trials is None else min(grid, oracle.max_trials)
     return oracle.max_trials
 

@@ -26,8 +26,8 @@ from kerastl.search_progress import SearchProgress, Told, most_trials
 from kerastl.search_settings import data_digest, same_search
 from kerastl.search_space import Range
 from kerastl.spec import Trainable
-from kerastl.task_pool import open_pool
-from kerastl.trial_jobs import CHECKPOINT, Job, Outcome, read_record, read_rows, run_job
+from kerastl.task_pool import WorkerDied, open_pool
+from kerastl.trial_jobs import CHECKPOINT, Job, Outcome, give_up, read_record, read_rows, run_job
 
 log = logging.getLogger("kerastl")
 
@@ -105,7 +105,8 @@ def search(
         trials: Trials in all; by default 20, and of a grid all. Hyperband runs each of
             its brackets once, whatever is given here.
         epochs: Epochs of a trial's tail, at most.
-        head_epochs: Epochs of the heads before that; by default as many.
+        head_epochs: Epochs of the heads before that; by default as many. Trials of the heads
+            alone get both.
         tuner: Which of KerasTuner's algorithms: "bayesian", "random", "hyperband", "grid".
             The first two begin with each depth once, at the default values.
         executions: Fits of each trial, with seeds `seed`, `seed + 1`, ...
@@ -149,6 +150,8 @@ def search(
         "executions": executions,
         "keep": keep,
     }
+    ranges = {"learning_rate": learning_rate, "depth_decay": depth_decay, "dropout": dropout,
+              "weight_decay": weight_decay}  # fmt: skip
     _check(data, tuner, counts | {"workers": 1 if workers is None else workers})
     folder, data = Path(folder).absolute(), _absolute(data)
     named = {
@@ -168,6 +171,8 @@ def search(
         backbone, data.tasks, cache=Path(cache or folder / FEATURES).absolute(), budget=budget,
         **named,
     )  # fmt: skip
+    if tuner == "grid" and trials is None:
+        _check_grid(ranges)
     settings = {"backbone": backbone, "tuner": tuner, "epochs": epochs, "executions": executions}
     same_search(folder, {**settings, **named, "data": data_digest(data)}, overwrite)
     oracle = make_oracle(
@@ -182,9 +187,12 @@ def search(
         keep_best(oracle, folder / TRIALS, keep)
         told.trial(outcome)
 
+    def died(job: Job, error: WorkerDied) -> Outcome:
+        return give_up(hypermodel, job, str(error))
+
     told.begin()
     with open_pool(partial(_worker, hypermodel, data), workers=workers, ray=ray) as pool:
-        run_search(oracle, pool, make_job, finished=finished)
+        run_search(oracle, pool, make_job, finished=finished, died=died)
     board = _leaderboard(folder / TRIALS, data, seed)
     board.write(folder)
     job = make_job(oracle.get_trial(board.chosen))
@@ -234,6 +242,16 @@ def _absolute(data: Manifest) -> Manifest:
     """The pictures by paths that mean the same in every process."""
     paths = [os.path.abspath(path) for path in data.frame["image"]]
     return replace(data, frame=data.frame.assign(image=paths))
+
+
+def _check_grid(ranges: Mapping[str, Range]) -> None:
+    """Refuse a whole grid over ranges: it would have tens of thousands of trials."""
+    endless = [name for name, values in ranges.items() if isinstance(values, tuple)]
+    if endless:
+        raise InputError(
+            "A whole grid needs lists of values, or give trials=.",
+            [f"{name}: received the range {ranges[name]}" for name in endless],
+        )
 
 
 def _check(data: Manifest, tuner: str, counts: Mapping[str, int]) -> None:

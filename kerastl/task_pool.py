@@ -27,6 +27,22 @@ LOOK = 10.0
 """Seconds between looks at whether the cluster is there; it is lost at the third in vain."""
 
 
+class WorkerDied(RuntimeError):
+    """A job whose process ended each time that it was begun.
+
+    Args:
+        job: The job.
+        error: What Ray said the last time.
+    """
+
+    def __init__(self, job: Any, error: Exception):
+        super().__init__(
+            f"{job!r} was begun {TRIES} times, and each time its process ended "
+            f"({type(error).__name__}): killed for want of memory, or a crash in a library. Give "
+            "the machines more memory, or try with one worker."
+        )
+
+
 @dataclass(frozen=True)
 class Finished:
     """A job that is finished, one way or the other.
@@ -185,7 +201,7 @@ class _OnRay:
                     reply: Reply = ray.get(ref)
                 except _deaths() as error:
                     if sent.times == TRIES:
-                        return Finished(sent.job, error=_fatal(sent.job, error))
+                        return Finished(sent.job, error=WorkerDied(sent.job, error))
                     self._send(_Sent(sent.job, sent.times + 1))
                     continue
             return Finished(sent.job, reply.value, reply.exception())
@@ -273,11 +289,3 @@ def _deaths() -> tuple[type[Exception], ...]:
     from ray import exceptions as ray
 
     return (ray.WorkerCrashedError, ray.NodeDiedError, ray.OutOfMemoryError, ray.ObjectLostError)
-
-
-def _fatal(job: Any, error: Exception) -> RuntimeError:
-    return RuntimeError(
-        f"{job!r} was begun {TRIES} times, and each time its process ended "
-        f"({type(error).__name__}): killed for want of memory, or a crash in a library. Give "
-        "the machines more memory, or try with one worker."
-    )

@@ -148,10 +148,21 @@ def _twin(model: keras.Model) -> keras.Model:
     return twin
 
 
+def head_epochs(options: Mapping[str, Any]) -> int:
+    """Epochs of the heads' phase, as `fit` counts them.
+
+    Example:
+        >>> head_epochs({"epochs": 8}), head_epochs({"epochs": 8, "head_epochs": 2})
+        (8, 2)
+    """
+    given = options.get("head_epochs")
+    return options["epochs"] if given is None else given
+
+
 def _heads_alone(data: tuple[Any, ...], folder: Path | None, options: dict[str, Any]) -> None:
     """The first phase as a fit of its own."""
-    model, given = data[0], options.get("head_epochs")
-    policy, epochs = spec_of(model).trainable, options["epochs"] if given is None else given
+    model, epochs = data[0], head_epochs(options)
+    policy = spec_of(model).trainable
     if not epochs:
         return
     set_trainable(model, False)

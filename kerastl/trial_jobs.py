@@ -106,6 +106,19 @@ def run_job(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> Outcome
     return Outcome(job.trial_id, kept["score"], kept["epochs"], kept["seconds"], kept["failure"])
 
 
+def give_up(hypermodel: UnfreezeHyperModel, job: Job, failure: str) -> Outcome:
+    """Mark a trial as failed that no process lived to end.
+
+    Args:
+        hypermodel: As in `run_job`.
+        job: The trial.
+        failure: Why.
+    """
+    kept = {"score": None, "failure": failure, "epochs": 0, "seconds": 0.0, "history": []}
+    write_json(job.folder / RECORD, _about(hypermodel, job) | kept)
+    return Outcome(job.trial_id, None, 0, 0.0, failure)
+
+
 def read_record(folder: Path, tasks: Sequence[Task]) -> TrialRecord | None:
     """What is left of a trial in its folder.
 

@@ -24,7 +24,8 @@ def run(script, *args, cwd):
 
 def test_there_are_the_scripts_that_are_tested():
     measured = {"frozen.py", "tails.py", "large_pictures.py", "imports.py", "memory.py"}
-    assert set(SCRIPTS) == {*HELPERS, *measured, "all.py", "frozen_runs.py", "engines.py"}
+    search = {"unfreezing.py", "unfreezing_runs.py"}
+    assert set(SCRIPTS) == {*HELPERS, *measured, *search, "all.py", "frozen_runs.py", "engines.py"}
 
 
 @pytest.mark.parametrize("script", sorted({*SCRIPTS} - HELPERS))
@@ -50,3 +51,15 @@ def test_all_together_make_one_table_between_the_markers(tmp_path):
     rows = tables[0].partition("\n\n")[0].splitlines()
     assert len(rows) == 3 + 1 + 5 + 2 + 1
     assert all(float(row.split("|")[4]) > 0 for row in rows)
+
+
+def test_a_search_against_plain_keras_tuner(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("Above.\n<!-- search: begin -->\n<!-- search: end -->\nBelow.\n")
+    run("all.py", "--small", "--search", "--write", readme, cwd=tmp_path)
+    text = readme.read_text("utf-8")
+    assert "a search of 2 trials, against plain KerasTuner" in text
+    assert "Spearman's" in text
+    for row in ("| heads 0.001 |", "| 9 0.001 |"):
+        assert row in text
+    assert text.endswith("<!-- search: end -->\nBelow.\n")

@@ -1,5 +1,7 @@
 """The loop of a search, with KerasTuner's real oracles and jobs that cost nothing."""
 
+import json
+
 import keras_tuner
 import pytest
 from search_trials import SMALL, Workers, job_of, oracle_in, outcome, run
@@ -7,7 +9,7 @@ from search_trials import SMALL, Workers, job_of, oracle_in, outcome, run
 from kerastl.errors import InputError
 from kerastl.oracles import TUNERS
 from kerastl.search_loop import run_search
-from kerastl.task_pool import open_pool
+from kerastl.task_pool import WorkerDied, open_pool
 from kerastl.trial_jobs import Outcome
 
 
@@ -97,6 +99,7 @@ def test_in_this_process(tmp_path):
         run(oracle, pool)
     assert len(oracle.end_order) == 8
     assert oracle.get_best_trials(1)[0].score == max(t.score for t in oracle.trials.values())
+    assert json.loads((tmp_path / "oracle.json").read_text())["ongoing_trials"] == {}
 
 
 def test_a_cluster_without_a_node_gets_the_first_job(tmp_path):
@@ -119,6 +122,24 @@ def test_failed_trials_are_marked_and_left_however_many(tmp_path):
     assert [t.status for t in trials] == ["FAILED"] * 4 + ["COMPLETED"] * 4
     assert trials[0].message == "diverged: loss is nan"
     assert trials[0].score is None
+
+
+def test_a_trial_whose_process_always_dies_costs_itself_only(tmp_path):
+    def dying(job):
+        if job.values["trainable"] == "all":
+            raise WorkerDied(job, MemoryError())
+        return outcome(job)
+
+    def died(job, error):
+        return Outcome(job.trial_id, None, 0, 0.0, str(error))
+
+    oracle = oracle_in(tmp_path, "grid", SMALL)
+    run_search(oracle, Workers(dying), job_of, finished=lambda _: None, died=died)
+    assert sorted(t.status for t in oracle.trials.values()) == ["COMPLETED"] * 4 + ["FAILED"] * 4
+    messages = [t.message for t in oracle.trials.values() if t.status == "FAILED"]
+    assert all("each time its process ended (MemoryError)" in m for m in messages)
+    with pytest.raises(WorkerDied):
+        run(oracle_in(tmp_path / "unguarded", "grid", SMALL), Workers(dying))
 
 
 def test_hyperband_goes_on_with_the_best(tmp_path):

@@ -8,13 +8,15 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from kerastl.leaderboard import trial_score
 from two_tasks import striped_manifest
 
 from kerastl import search
 from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
+from kerastl.leaderboard import trial_score
+from kerastl.oracles import make_oracle
 from kerastl.search_progress import most_trials
+from kerastl.search_space import SearchSpace
 from kerastl.spec import spec_of
 
 SMALL = {
@@ -202,6 +204,28 @@ def test_faults_of_the_arguments_all_at_once(data, tmp_path):
     ]
     with pytest.raises(InputError, match="Expected a Manifest. Received: list."):
         search("MobileNet", [], folder=tmp_path)
+
+
+def test_a_grid_over_ranges_needs_a_number_of_trials(data, tmp_path):
+    ranges = {"learning_rate": (1e-4, 1e-2), "dropout": (0.0, 0.5)}
+    with pytest.raises(InputError, match="A whole grid needs lists of values") as error:
+        search(backbone(), data, folder=tmp_path, **{**SMALL, **ranges})
+    assert list(error.value.faults) == [
+        "learning_rate: received the range (0.0001, 0.01)",
+        "dropout: received the range (0.0, 0.5)",
+    ]
+
+
+def test_trials_of_a_grid_are_counted(tmp_path):
+    space = SearchSpace(("heads", "4"), learning_rate=(1e-4, 1e-2), depth_decay=0.7, dropout=[0.0])
+    oracle = make_oracle("grid", space, trials=60, epochs=1, seed=0, folder=tmp_path)
+    most = most_trials(oracle)
+    assert most == 60
+    oracle.max_trials = None
+    most, count = most_trials(oracle), 0
+    while oracle.create_trial(f"tuner{count}").status == "RUNNING":
+        count += 1
+    assert count == most
 
 
 def test_a_fault_of_the_data_ends_it_with_its_own_message(data, tmp_path):

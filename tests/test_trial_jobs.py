@@ -1,6 +1,7 @@
 """One trial of a search: real fits of a small network, and what they leave in its folder."""
 
 import json
+from dataclasses import replace
 
 import keras
 import keras_tuner
@@ -17,7 +18,7 @@ from kerastl.oracles import CHECKPOINT, make_oracle
 from kerastl.resume import KeepState
 from kerastl.search_loop import run_search
 from kerastl.task_pool import open_pool
-from kerastl.trial_jobs import Job, read_record, read_rows, run_job
+from kerastl.trial_jobs import Job, give_up, read_record, read_rows, run_job
 from kerastl.trial_scores import trial_score
 from kerastl.upkeep import list_store
 
@@ -155,7 +156,7 @@ def test_a_record_of_another_trial_is_not_taken_for_it(one, data, tmp_path):
     for name in stamps(job.folder):
         (tmp_path / name).write_bytes((job.folder / name).read_bytes())
     other = Job("0", {**VALUES, "trainable": "heads"}, tmp_path, epochs=1)
-    assert run_job(hyper, data, other).epochs == 1
+    assert run_job(hyper, data, other).epochs == 2  # the heads alone, in both phases' time
     assert read_record(tmp_path, data.tasks).values["trainable"] == "heads"
     assert len(read_record(tmp_path, data.tasks).scores) == 1
 
@@ -204,21 +205,24 @@ def test_a_trial_that_diverges(data, tmp_path):
     assert stamps(job.folder) == before
 
 
-class OutOfMemory(keras.callbacks.Callback):
-    """The device has no room for what a step needs."""
-
-    def on_epoch_begin(self, epoch, logs=None):
+def test_a_trial_without_room_in_memory(data, tmp_path, monkeypatch):
+    def full(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a tensor\nmore")
 
-
-def test_a_trial_without_room_in_memory(data, tmp_path):
+    monkeypatch.setattr(KeepState, "on_epoch_end", full)
     hyper = hypermodel(data, tmp_path / "features")
-    hyper.fit = lambda *args, **kwargs: UnfreezeHyperModel.fit(
-        hyper, *args, **kwargs, callbacks=[OutOfMemory()]
-    )
     outcome = run_job(hyper, data, Job("0", VALUES, tmp_path / "trial_0", 2))
     assert outcome.score is None
     assert outcome.failure == "out of memory: OOM when allocating a tensor"
+
+
+def test_a_trial_that_is_given_up_has_a_record(one, data, tmp_path):
+    hypermodel, job, _ = one
+    job = replace(job, folder=tmp_path)
+    assert give_up(hypermodel, job, "its process ended").score is None
+    record = read_record(tmp_path, data.tasks)
+    assert (record.failure, record.scores) == ("its process ended", ())
+    assert run_job(hypermodel, data, job).failure == "its process ended"  # it is not begun again
 
 
 def test_faults_of_the_data_pass(data, tmp_path):
@@ -272,8 +276,8 @@ def test_hyperband_goes_on_from_the_weights(searched, data):
     assert later
     for job in later:
         earlier, record = (read_record(f, data.tasks) for f in (job.start.parent, job.folder))
-        # Two more epochs, of the tail alone or of the heads: three in all.
-        assert (earlier.epochs, record.epochs, job.epochs) == (1, 2, 3)
+        # The first had one epoch, and that of the heads' phase; then there are two more.
+        assert (earlier.epochs, record.epochs, job.epochs) == (2, 2, 3)
     assert {t.status for t in oracle.trials.values()} == {"COMPLETED"}
 
 
@@ -303,4 +307,4 @@ def test_weights_that_are_gone_are_fitted_from_the_beginning(searched, data, tmp
     with caplog.at_level("INFO", "kerastl"):
         run_job(hyper, data, gone)
     assert "is not kept" in caplog.text
-    assert json.loads((tmp_path / "record.json").read_text())["epochs"] == 3
+    assert json.loads((tmp_path / "record.json").read_text())["epochs"] == 4
