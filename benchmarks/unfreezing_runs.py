@@ -151,7 +151,7 @@ def options(parser):
     parser.add_argument("--pictures", type=int, default=1968, help="of train and val")
     parser.add_argument("--backbone", default="EfficientNetLite0")
     parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--depths", nargs="+", default=["heads", "9", "stage4", "stage3"])
+    parser.add_argument("--depths", nargs="+", default=["heads", "9", "20", "stage4"])
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 3e-4, 1e-3])
     parser.add_argument("--head-epochs", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=4, help="of the tail, after those")

@@ -1,8 +1,8 @@
 """How many layers to unfreeze, measured on real solar cells with packaged ImageNet weights.
 
-Four depths (the heads alone, the last 9 layers, all after stage 4, all after stage 3)
-by three learning rates: twelve trials of EfficientNetLite0, each the heads first and
-then the tail. The frozen part is run once, and all trials share its features.
+Four depths (the heads alone, the last 9 layers, the last 20, and the 46 after stage 4)
+by three learning rates: twelve trials of EfficientNetLite0, each the heads for two epochs
+and then the tail for four. The frozen part is run once, and all trials share its features.
 
     python unfreeze_search.py --folder found
 
@@ -21,7 +21,7 @@ import sys
 
 import kerastl
 
-DEPTHS = ["heads", 9, "stage4", "stage3"]
+DEPTHS = ["heads", 9, 20, "stage4"]
 RATES = [1e-4, 3e-4, 1e-3]
 
 
@@ -38,7 +38,8 @@ def told(progress):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", default="unfreeze_search", help="where the search is kept")
-    parser.add_argument("--epochs", type=int, default=8, help="of a trial's tail, at most")
+    parser.add_argument("--head-epochs", type=int, default=2, help="of a trial's heads, at most")
+    parser.add_argument("--epochs", type=int, default=4, help="of its tail after that, at most")
     parser.add_argument("--backbone", default="EfficientNetLite0")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--budget", type=float, help="bytes that the features may take")
@@ -50,12 +51,13 @@ def main():
     if args.smoke:
         data = data.take(range(0, len(data), len(data) // 120))
         options = {"depths": ["heads", 4], "learning_rate": 1e-3, "image_size": 32}
-        options |= {"weights": None, "head_epochs": 1}
-        args.epochs = 1
+        options |= {"weights": None}
+        args.epochs = args.head_epochs = 1
 
     found = kerastl.search(
         args.backbone, data, folder=args.folder, tuner="grid", epochs=args.epochs,
-        depth_decay=0.7, dropout=0.2, weight_decay=1e-4, progress=told,
+        head_epochs=args.head_epochs, depth_decay=0.7, dropout=0.2, weight_decay=1e-4,
+        progress=told,
         budget=None if args.budget is None else int(args.budget), **options,
     )  # fmt: skip
     print(found)

@@ -109,7 +109,14 @@ def tuner(kind, model, folder, **options):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("kind", TUNERS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "random",
+        "grid",
+        *(pytest.param(k, marks=pytest.mark.slow) for k in ("bayesian", "hyperband")),
+    ],
+)
 def test_every_tuner_of_keras_tuner(kind, data, tmp_path):
     rates = 1e-2 if kind == "grid" else (1e-3, 3e-2)
     model = hypermodel(data, tmp_path / "features", learning_rate=rates)

@@ -234,6 +234,7 @@ def test_a_fault_of_the_data_ends_it_with_its_own_message(data, tmp_path):
         search(backbone(), type(data)(frame, data.tasks), folder=tmp_path, **SMALL)
 
 
+@pytest.mark.slow
 def test_trials_of_hyperband_are_counted(data, tmp_path):
     told = []
     options = {**SMALL, "tuner": "hyperband", "epochs": 3, "learning_rate": (1e-4, 1e-2)}
