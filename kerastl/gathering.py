@@ -108,4 +108,7 @@ def _in_one_call(net: keras.Model, step: Callable[[Any], Any], steps: int) -> Ca
         tf.while_loop(lambda done: done < steps, further, [tf.constant(0)])
         return net.get_metrics_result()
 
-    return tf.function(run, autograph=False)
+    whole = tf.function(run, autograph=False)
+    # TensorFlow counts the traces of all fits as one's, and would warn of the fifth.
+    whole._omit_frequent_tracing_warning = True
+    return whole

@@ -100,3 +100,14 @@ def test_an_epoch_too_long_to_wait_for_is_cut_into_calls(values, steps, width):
     net = head(width)
     hasten(net, None, None, steps)
     assert (net.steps_per_execution, net.train_function) == (AT_ONCE, None)
+
+
+def test_many_fits_are_no_sign_of_retracing(values, caplog):
+    flat = values.reshape(10, 3, 4)
+    labels = {name: np.arange(10, dtype="float32")[:, None] for name in "ab"}
+    feed = Gathered(sampler(flat, labels, shuffle=True, views=3), flat)
+    validation = Gathered(sampler(flat[:5], {n: y[:5] for n, y in labels.items()}), flat[:5])
+    with caplog.at_level("WARNING", "tensorflow"):
+        for _ in range(7):
+            fitted(head(), feed, validation, True)
+    assert "triggered tf.function retracing" not in caplog.text
