@@ -189,7 +189,9 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
     def _stored(self, base: keras.Model, train: Manifest, validation: Any, progress) -> StorePlan:
         views = self._fitted.get("views", 1)
         counts = len(train), len(validation) if isinstance(validation, Manifest) else 0
-        plan = plan_features(base, self.space.depths, *counts, views=views, budget=self.budget)
+        # Each backbone and size has its part: all may be tried.
+        share = self.budget and self.budget // len(self._bases)
+        plan = plan_features(base, self.space.depths, *counts, views=views, budget=share)
         if large := [word for word in plan.live if word not in plan.cuts]:
             log.info("No room for the features of %s: the whole network runs in every epoch.",
                      ", ".join(large))  # fmt: skip

@@ -60,6 +60,9 @@ class Bases:
         several = isinstance(self.image_size, list)
         return tuple(self.image_size) if several else (self.image_size,)
 
+    def __len__(self) -> int:
+        return len(self.backbones) * len(self.sizes)
+
     def base(self, values: Mapping[str, Any]) -> keras.Model:
         """The network that a trial of these values is copied from."""
         which = values.get("backbone", self.backbones[0]), values.get("image_size", self.sizes[0])

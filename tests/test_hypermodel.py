@@ -458,6 +458,17 @@ def test_a_choice_of_sizes(data, tmp_path):
     assert len(list_store(tmp_path)) == 2
 
 
+def test_sizes_share_a_budget(data, tmp_path):
+    options = {"backbone": backbone(None), "image_size": [16, 8]}
+    roomy = hypermodel(data, tmp_path / "roomy", **options)
+    needed = plan_features(roomy.build(values(roomy)), ["heads"], 48, 16).needed
+    tight = hypermodel(data, tmp_path / "tight", budget=2 * needed, **options)
+    plans = [tight.prepare(values(tight, image_size=size), data) for size in (16, 8)]
+    assert [plan.needed <= needed for plan in plans] == [True, True]
+    assert "4" in roomy.prepare(values(roomy), data).cuts
+    assert "4" not in plans[0].cuts
+
+
 def test_another_process_builds_the_same(data, tmp_path):
     model = hypermodel(data, tmp_path, learning_rate=(1e-3, 1e-2))
     copy = pickle.loads(pickle.dumps(model))
