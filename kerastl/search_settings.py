@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from kerastl.network_key import network_key
 from kerastl.training_data import identity
 
 SETTINGS = "search.json"
+TRIALS = "trials"
+"""In a search's folder: what it is of, and KerasTuner's own files."""
 
 
 DAMAGED = "{} is damaged. Begin anew with overwrite=True (--overwrite)."
@@ -33,7 +36,7 @@ def data_digest(data: Manifest) -> str:
 
 
 def same_search(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
-    """Write what a search is of, or compare it with what is there.
+    """Write what a search is of, or compare it with that of the trials that are there.
 
     Args:
         folder: The search's.
@@ -44,7 +47,10 @@ def same_search(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> N
         InputError: Naming each setting that differs, and how to begin anew.
     """
     path, given = folder / SETTINGS, {name: _described(v) for name, v in settings.items()}
-    if path.exists() and not overwrite:
+    begun = any((folder / TRIALS).glob("trial_*"))
+    if not begun:
+        shutil.rmtree(folder / TRIALS, ignore_errors=True)  # an oracle that was never asked
+    if path.exists() and begun and not overwrite:
         _compare(folder, _read(path), given)
     else:
         write_json(path, given)

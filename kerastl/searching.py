@@ -23,7 +23,7 @@ from kerastl.models import Backbone
 from kerastl.oracles import TUNERS, keep_best, make_oracle
 from kerastl.search_loop import run_search
 from kerastl.search_progress import SearchProgress, Told, most_trials
-from kerastl.search_settings import data_digest, same_search
+from kerastl.search_settings import TRIALS, data_digest, same_search
 from kerastl.search_space import Range
 from kerastl.spec import Trainable
 from kerastl.task_pool import WorkerDied, open_pool
@@ -31,7 +31,6 @@ from kerastl.trial_jobs import CHECKPOINT, Job, Outcome, give_up, read_record, r
 
 log = logging.getLogger("kerastl")
 
-TRIALS = "trials"
 FEATURES = "features"
 
 
@@ -153,7 +152,7 @@ def search(
     ranges = {"learning_rate": learning_rate, "depth_decay": depth_decay, "dropout": dropout,
               "weight_decay": weight_decay}  # fmt: skip
     _check(data, tuner, counts | {"workers": 1 if workers is None else workers})
-    folder, data = Path(folder).absolute(), _absolute(data)
+    folder, given, data = Path(folder).absolute(), data, _absolute(data)
     named = {
         "learning_rate": learning_rate,
         "depth_decay": depth_decay,
@@ -193,6 +192,7 @@ def search(
     told.begin()
     with open_pool(partial(_worker, hypermodel, data), workers=workers, ray=ray) as pool:
         run_search(oracle, pool, make_job, finished=finished, died=died)
+    given.skipped.update(_skipped(given, data))
     board = _leaderboard(folder / TRIALS, data, seed)
     board.write(folder)
     job = make_job(oracle.get_trial(board.chosen))
@@ -241,7 +241,13 @@ def _winner(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> keras.M
 def _absolute(data: Manifest) -> Manifest:
     """The pictures by paths that mean the same in every process."""
     paths = [os.path.abspath(path) for path in data.frame["image"]]
-    return replace(data, frame=data.frame.assign(image=paths))
+    return replace(data, frame=data.frame.assign(image=paths), skipped={})
+
+
+def _skipped(given: Manifest, data: Manifest) -> dict[str, str]:
+    """What could not be read, by the paths as they were given."""
+    paths = zip(given.frame["image"], data.frame["image"], strict=True)
+    return {path: data.skipped[full] for path, full in paths if full in data.skipped}
 
 
 def _check_grid(ranges: Mapping[str, Range]) -> None:

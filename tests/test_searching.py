@@ -123,6 +123,17 @@ def test_plain_keras_tuner_opens_the_folder(found, data):
     assert score == pytest.approx(result.leaderboard.frame["score"].max(), abs=1e-6)
 
 
+def test_a_broken_picture_is_listed_once_by_its_path_as_given(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    more = pd.concat([data.frame, data.frame.tail(1).assign(image="broken.png", split="val")])
+    broken = type(data)(more.reset_index(drop=True), data.tasks)
+    few = {**SMALL, "depths": ["heads"], "learning_rate": 1e-3, "epochs": 1}
+    result = search(backbone(), broken, folder=tmp_path / "found", **few)
+    assert list(broken.skipped) == ["broken.png"]
+    assert list(result.leaderboard.frame["n"]) == [16]
+
+
 class Stop(Exception):
     """What a user's own progress function may raise."""
 
@@ -167,7 +178,18 @@ def test_another_search_in_the_folder_is_refused(found, data):
     assert "overwrite=True" in str(error.value)
 
 
+def test_before_its_first_trial_a_search_may_change(data, tmp_path):
+    few = {**SMALL, "learning_rate": 1e-3}
+    with pytest.raises(InputError, match="budget of 10 bytes"):
+        search(backbone(), data, folder=tmp_path, budget=10, **few)
+    few |= {"depths": ["heads"], "epochs": 1}
+    result = search(backbone(), data, folder=tmp_path, **few)
+    assert list(result.leaderboard.frame["trainable"]) == ["heads"]
+    assert json.loads((tmp_path / "search.json").read_text())["epochs"] == "1"
+
+
 def test_a_damaged_settings_file(data, tmp_path):
+    (tmp_path / "trials/trial_0000").mkdir(parents=True)
     for text in ("{", "[]"):
         (tmp_path / "search.json").write_text(text)
         with pytest.raises(InputError, match=r"search.json is damaged. Begin anew with overwrite"):
