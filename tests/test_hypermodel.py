@@ -9,7 +9,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from two_tasks import SHADE, WAY, striped_manifest
+from two_tasks import SHADE, WAY, backbone, striped_manifest
 
 from kerastl import UnfreezeHyperModel, image_dataset
 from kerastl.errors import InputError
@@ -28,19 +28,6 @@ pytestmark = [
 FIXED = {"learning_rate": 1e-2, "depth_decay": 0.7, "dropout": 0.0, "weight_decay": 1e-4}
 QUICK = {"engine": "keras", "batch_size": 16, "head_epochs": 0}
 SMALL = {"depths": ["heads", 4], **FIXED, **QUICK}
-
-
-def backbone(size=16, dropout=0.0):
-    """Three small layers, and a cut after each."""
-    keras.utils.set_random_seed(0)
-    image = keras.Input((size, size, 3))
-    x = keras.layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
-    for i, filters in enumerate((4, 6, 8)):
-        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", name=f"conv{i}")(x)
-        x = keras.layers.ReLU(name=f"relu{i}")(x)
-        if dropout and i == 0:
-            x = keras.layers.Dropout(dropout, seed=1, name="drop")(x)
-    return keras.Model(image, x, name="tiny")
 
 
 @pytest.fixture(scope="module")

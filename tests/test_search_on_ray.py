@@ -10,10 +10,10 @@ import threading
 import time
 
 import pytest
-from test_searching import SMALL, backbone, finished
+from test_searching import SMALL, finished
 from test_task_pool import gone, session
 from two_nodes import importable, ray_warnings, two_nodes
-from two_tasks import striped_manifest
+from two_tasks import backbone, striped_manifest
 
 from kerastl import search
 

@@ -3,12 +3,11 @@
 import json
 import logging
 
-import keras
 import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from two_tasks import striped_manifest
+from two_tasks import backbone, striped_manifest
 
 from kerastl import search
 from kerastl.errors import InputError
@@ -23,17 +22,6 @@ SMALL = {
     "weights": None, "depths": ["heads", 4], "epochs": 2, "head_epochs": 1, "tuner": "grid",
     "learning_rate": [1e-3, 1e-2], "depth_decay": 0.7, "dropout": 0.0, "weight_decay": 1e-4,
 }  # fmt: skip
-
-
-def backbone():
-    """Three small layers and a cut after each."""
-    keras.utils.set_random_seed(0)
-    image = keras.Input((16, 16, 3))
-    x = keras.layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
-    for i, filters in enumerate((4, 6, 8)):
-        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", name=f"conv{i}")(x)
-        x = keras.layers.ReLU(name=f"relu{i}")(x)
-    return keras.Model(image, x, name="tiny")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 import json
 from dataclasses import replace
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from two_tasks import striped_manifest
+from two_tasks import backbone, striped_manifest
 
 from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
@@ -27,17 +26,6 @@ VALUES = {
     "weight_decay": 1e-4,
 }  # fmt: skip
 RANGES = {k: v for k, v in VALUES.items() if k != "trainable"} | {"learning_rate": [1e-3, 1e-2]}
-
-
-def backbone():
-    """Three small layers and a cut after each."""
-    keras.utils.set_random_seed(0)
-    image = keras.Input((16, 16, 3))
-    x = keras.layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
-    for i, filters in enumerate((4, 6, 8)):
-        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", name=f"conv{i}")(x)
-        x = keras.layers.ReLU(name=f"relu{i}")(x)
-    return keras.Model(image, x, name="tiny")
 
 
 def hypermodel(data, cache, **options):

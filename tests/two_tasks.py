@@ -53,3 +53,16 @@ def colour_network():
     image = keras.Input((16, 16, 3))
     x = keras.layers.Rescaling(1 / 40, -128 / 40, name="rescale")(image)
     return keras.Model(image, keras.layers.Conv2D(8, 1, name="mix")(x), name="colour")
+
+
+def backbone(size=16, dropout=0):
+    """Three small layers, and a cut after each."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((size, size, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1, name="rescale")(image)
+    for i, filters in enumerate((4, 6, 8)):
+        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", name=f"conv{i}")(x)
+        x = keras.layers.ReLU(name=f"relu{i}")(x)
+        if dropout and i == 0:
+            x = keras.layers.Dropout(dropout, seed=1, name="drop")(x)
+    return keras.Model(image, x, name="tiny")
