@@ -119,6 +119,7 @@ def test_every_tuner_of_keras_tuner(kind, data, tmp_path):
     assert not list((tmp_path / "features" / "trials").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_tuner_goes_on_with_more_trials(data, tmp_path):
     def search(trials):
         model = hypermodel(data, tmp_path / "features", learning_rate=(1e-3, 1e-2))
@@ -251,6 +252,7 @@ def test_a_depth_without_room_runs_live_and_comes_to_the_same(data, tmp_path):
     assert len(list_store(tmp_path / "roomy")) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_live_trial_goes_on(data, tmp_path):
     roomy = hypermodel(data, tmp_path)
     budget = plan_features(roomy.build(values(roomy)), ["heads"], 48, 16).needed
@@ -289,6 +291,7 @@ def test_features_are_made_once_with_progress(data, tmp_path):
     assert len(told) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["arrays", "dataset", "augmented"])
 def test_other_forms_of_data(form, data, tmp_path, striped):
     images, way = striped(48)
