@@ -314,7 +314,10 @@ def test_a_cluster_that_is_lost_is_told(tmp_path):
         call = started(address, tmp_path, "long", before="task_pool.LOOK = 1.0")
         assert awaited(tmp_path / "pid")
         kill.cluster.remove_node(kill.cluster.head_node, allow_graceful=False)
-        told = call.communicate(timeout=60)[1]
+        try:
+            told = call.communicate(timeout=240)[1]
+        finally:
+            call.kill()
     assert told.strip().endswith(
         "RuntimeError: The connection to the Ray cluster was lost (connection refused). Jobs that "
         "were finished stay so: start the same again."
