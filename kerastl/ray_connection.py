@@ -15,6 +15,9 @@ from kerastl.streams import quiet
 ANSWER = 10.0
 """Seconds that a machine has to answer at an address."""
 
+CLIENT_TRIES = 3
+"""Times that a client asks a cluster for the process that serves it."""
+
 _START = "On the first machine run: ray start --head; on the others: ray start --address=HOST:6379."
 _FORMS = '"auto", "local", "HOST:PORT" or "ray://HOST:PORT"'
 _STILL = {
@@ -87,13 +90,24 @@ def _imported() -> Any:
 
 def _open(ray: Any, address: str) -> None:
     _check_answers(address)
-    here = {"include_dashboard": False} if address == "local" else {}
     try:
         with quiet():
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
+            _init(ray, address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"No Ray cluster answers at {address!r}. {_START}", lines[:1]) from error
+
+
+def _init(ray: Any, address: str) -> None:
+    """Connect; as a client again where the process that the cluster forks for it died at birth."""
+    here = {"include_dashboard": False} if address == "local" else {}
+    for left in reversed(range(CLIENT_TRIES)):
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
 
 
 def _check_answers(address: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from kerastl.cluster import TRIES, Reply, reply_of
-from kerastl.ray_connection import connection, refusal
+from kerastl.ray_answers import answer
+from kerastl.ray_connection import connection
 from kerastl.worker_shares import shares, threads
 
 Job = TypeVar("Job")
@@ -22,9 +23,6 @@ CALLS = 20
 
 GRACE = 10.0
 """Seconds that jobs have to end when they are called off."""
-
-LOOK = 10.0
-"""Seconds between looks at whether the cluster is there; it is lost at the third in vain."""
 
 
 class WorkerDied(RuntimeError):
@@ -182,10 +180,8 @@ class _OnRay:
 
     @property
     def free(self) -> int:
-        import ray
-
         with _connected():
-            return max(0, shares(ray.nodes(), self.workers)[0] - len(self._running))
+            return max(0, shares(self._nodes(), self.workers)[0] - len(self._running))
 
     def submit(self, job: Any) -> None:
         self._send(_Sent(job))
@@ -208,25 +204,29 @@ class _OnRay:
         raise IndexError("No job is under way.")
 
     def _first(self) -> Any:
-        """The first task to finish. Where its cluster is lost, Ray ends this process unheard."""
+        """The first task to finish."""
         import ray
 
-        context, silent = ray.get_runtime_context(), 0
-        where = None if self.client else context.gcs_address.rpartition(":")
-        while not (done := ray.wait(list(self._running), timeout=LOOK)[0]):
-            why = where and refusal(where[0], int(where[2]))
-            silent = silent + 1 if why else 0
-            if silent == 3:
-                self._lost = True
-                raise ConnectionError(why)
-        return done[0]
+        running = list(self._running)
+        return self._asked(lambda: ray.wait(running)[0][0])
+
+    def _nodes(self) -> Any:
+        import ray
+
+        return self._asked(ray.nodes)
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask() if self.client else answer(ask)
+        except ConnectionError:
+            self._lost = True
+            raise
 
     def _send(self, sent: _Sent) -> None:
         """Ask for what a worker gets in the cluster as it is now: nodes may have died."""
-        import ray
 
         with _connected():
-            nodes = ray.nodes()
+            nodes = self._nodes()
             _, needs = shares(nodes, self.workers)
             task = self._task.options(scheduling_strategy="SPREAD", **needs)
             ref = task.remote(self._name, self._shelf, threads(nodes, self.workers), sent.job)

@@ -31,8 +31,8 @@ FLOORS = {
         "openvino_engine", "engines",
         "network_key", "feature_recipe", "shards", "part_files", "shard_array", "content_index",
         "store", "engine_record", "room", "upkeep", "filling", "extraction", "ray_connection",
-        "worker_shares", "cluster", "task_pool", "blocks", "feature_sources", "features",
-        "feature_chain", "sampling", "gathering", "optimizers",
+        "ray_answers", "worker_shares", "cluster", "task_pool", "blocks", "feature_sources",
+        "features", "feature_chain", "sampling", "gathering", "optimizers",
     ],
     "verbs": [
         "progress", "resume", "devices", "listeners", "datasets", "training_data", "sources",

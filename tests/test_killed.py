@@ -1,5 +1,6 @@
 """A fit that is killed again and again ends as one that never was, whatever else goes wrong."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -57,7 +58,12 @@ class Fit:
 
     def shards(self):
         """The finished shards, each with the time at which it was written."""
-        return {p: p.stat().st_mtime_ns for p in self.features.glob("*/*.json")}
+        found = {}
+        for path in self.features.glob("*/*.json"):
+            # A broken shard is taken away while we look.
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime_ns
+        return found
 
     def epochs(self):
         """Epochs that are done and saved; one done twice counts twice."""
@@ -67,14 +73,16 @@ class Fit:
     def kill_at(self, moment, wait):
         """Run until so many shards and epochs are there, and a little longer, then kill -9."""
         process, deadline = self.start(), time.monotonic() + MOST
-        while len(self.shards()) + self.epochs() < moment:
-            assert process.poll() is None, Path(f"{self.out}.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        time.sleep(wait)
-        assert process.poll() is None, "It had finished before it was killed."
-        process.kill()
-        process.wait()
+        try:
+            while len(self.shards()) + self.epochs() < moment:
+                assert process.poll() is None, Path(f"{self.out}.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            time.sleep(wait)
+            assert process.poll() is None, "It had finished before it was killed."
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["as-they-are", "two-views"])

@@ -101,8 +101,8 @@ def endless(folder):
     def work(job):
         if job == "short":
             return job
-        (folder / "new").write_text(str(os.getpid()))
-        os.replace(folder / "new", folder / "pid")
+        (folder / f"{job}.new").write_text(str(os.getpid()))
+        os.replace(folder / f"{job}.new", folder / f"{job}.pid")
         time.sleep(600)
 
     return work
@@ -228,9 +228,9 @@ def test_leaving_the_block_ends_the_jobs_but_not_the_callers_ray(ray, tmp_path):
         pool.submit("long")
         pool.submit("short")
         assert pool.next().job == "short"
-        assert awaited(tmp_path / "pid")
+        assert awaited(tmp_path / "long.pid")
         raise ZeroDivisionError
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert gone(int((tmp_path / "long.pid").read_text()))
     assert ray.is_initialized()
 
 
@@ -248,10 +248,12 @@ def test_what_cannot_be_sent_is_told(ray):
 CALL = """
 import functools, pathlib, sys
 from kerastl.task_pool import open_pool
-from test_task_pool import drained, endless, task_pool
+from kerastl import ray_answers
+from test_task_pool import drained, endless
 BEFORE
 ray, folder, jobs = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
-with open_pool(functools.partial(endless, folder), workers=2, ray=ray or None) as pool:
+workers = None if ray else 2
+with open_pool(functools.partial(endless, folder), workers=workers, ray=ray or None) as pool:
     print(sorted(f.job for f in drained(pool, jobs)), flush=True)
 """
 
@@ -283,8 +285,8 @@ def session(leader):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_call_that_is_broken_off_leaves_no_process(tmp_path, how):
     call = started("", tmp_path, "long")
-    assert awaited(tmp_path / "pid")
-    pids = {int((tmp_path / "pid").read_text()), *session(call.pid)}
+    assert awaited(tmp_path / "long.pid")
+    pids = {int((tmp_path / "long.pid").read_text()), *session(call.pid)}
     assert len(pids) > 3
     call.send_signal(how)
     assert call.wait(60) != 0
@@ -311,8 +313,10 @@ def test_a_node_dies_and_every_job_is_finished_once(tmp_path):
 @pytest.mark.slow
 def test_a_cluster_that_is_lost_is_told(tmp_path):
     with two_nodes() as (address, kill):
-        call = started(address, tmp_path, "long", before="task_pool.LOOK = 1.0")
-        assert awaited(tmp_path / "pid")
+        # One on each node: Ray asks the lost cluster about the one whose process died with it.
+        call = started(address, tmp_path, "long", "longer", before="ray_answers.LOOK = 1.0")
+        assert awaited(tmp_path / "long.pid")
+        assert awaited(tmp_path / "longer.pid")
         kill.cluster.remove_node(kill.cluster.head_node, allow_graceful=False)
         try:
             told = call.communicate(timeout=240)[1]
@@ -331,6 +335,6 @@ def test_a_client_outside_the_cluster_has_a_pool_too(tmp_path):
     port = unused_port()
     with two_nodes(ray_client_server_port=port):
         call = started(f"ray://127.0.0.1:{port}", tmp_path, "short", "short")
-        told = call.communicate(timeout=120)
+        told = call.communicate(timeout=240)
     gc.collect()
-    assert told == ("['short', 'short']\n", "")
+    assert told == ("['short', 'short']\n", ""), told[1]

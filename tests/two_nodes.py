@@ -25,6 +25,8 @@ def importable():
         places = [str(TESTS.parent), str(TESTS), *sys.path]
         patch.setenv("PYTHONPATH", os.pathsep.join(places))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Else gRPC may end the process that a cluster forks for a client from outside.
+        patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "false")
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
         yield
