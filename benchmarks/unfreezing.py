@@ -116,7 +116,7 @@ def main():
     what = f"a search of {len(plain)} trials, against plain KerasTuner"
     show(
         [row(what, f"{mine:.0f} s", f"{theirs:.0f} s", theirs / mine, TARGET)],
-        f"{args.backbone}, {args.pictures} solar cells at 224 px, batch 32; {args.head_epochs} ",
+        f"{args.backbone}, {args.pictures} solar cells at 224 px, batch 32; {args.head_epochs}",
         f"epochs of the heads and {args.epochs} of the tail, as many of the heads alone. The score",
         f"is the mean of AUC of defect and accuracy of type on {n} val pictures. Spearman's",
         f"correlation between the sides: {ranks(ours, plain)}; {swapped(ours, plain)} of {pairs}",

@@ -132,7 +132,7 @@ def ours(data, args, turns):
         batch_size=BATCH, warmup=WARMUP, progress=told,
     )  # fmt: skip
     turns.end()
-    folders = (found.folder / "trials").glob("trial_*")
+    folders = sorted((found.folder / "trials").glob("trial_*"))  # in the order of their turns
     records = [read_record(folder, data.tasks) for folder in folders]
     return {named(record.values): record.scores[0] for record in records}
 
