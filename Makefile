@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test slow check bench bench-search clean
+.PHONY: setup demo test browser slow check bench bench-search clean
 
 setup: $(VENV)/ready
 
@@ -22,6 +22,14 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not figures"
+
+# What the test of the page needs: Debian's chromium, Node.js, and playwright-core.
+browser:
+	@command -v chromium >/dev/null && command -v npm >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -q -y --no-install-recommends chromium nodejs npm; \
+	else echo "Install chromium, nodejs and npm, then run make browser again." >&2; exit 1; fi
+	cd tests/browser && npm ci --no-audit --no-fund --ignore-scripts
 
 slow: setup
 	$(BIN)/python -m pytest -m slow

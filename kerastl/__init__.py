@@ -50,6 +50,7 @@ _NAMES = {
     "scores": ["Scores"],
     "plots": ["plot_scores"],
     "exporting": ["export"],
+    "file_check": ["check_file"],
     "prediction": ["predict"],
 }
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}

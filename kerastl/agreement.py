@@ -9,6 +9,7 @@ import numpy as np
 
 from kerastl.batches import Batch
 from kerastl.decisions import decided
+from kerastl.differences import difference
 from kerastl.errors import InputError
 from kerastl.evaluation import join
 from kerastl.export_report import Accuracy, Agreement
@@ -74,6 +75,10 @@ def agreement(
     theirs: np.ndarray,
     accuracy: Accuracy,
     thresholds: Sequence[float] | None = None,
+    *,
+    labels: np.ndarray | None = None,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Agreement:
     """Compare a file's scores with the Keras model's.
 
@@ -83,6 +88,10 @@ def agreement(
         theirs: The file's, `[n, classes]`.
         accuracy: The file's accuracy.
         thresholds: The task's, at which both are decided; None is 0.5.
+        labels: The task's, as in `score`: what the two accuracies differ by is
+            measured on those that are known.
+        draws: Bootstrap draws of that difference.
+        seed: Their seed.
 
     Example:
         >>> task, none = Task("t", ["a", "b"]), Accuracy(None, None, None, 0)
@@ -92,8 +101,14 @@ def agreement(
         (0.5, 0.3, 2)
     """
     alike = decided(task, ours, thresholds) == decided(task, theirs, thresholds)
-    same = np.mean(alike if task.kind == "multilabel" else alike.all(axis=1))
-    return Agreement(float(same), _plain(np.abs(ours - theirs).max()), len(ours), accuracy)
+    alike = alike if task.kind == "multilabel" else alike.all(axis=1)
+    largest, lost = _plain(np.abs(ours - theirs).max()), None
+    if labels is not None and accuracy.n:
+        usable = (np.clip(np.nan_to_num(s), 0, 1) for s in (theirs, ours))
+        lost = difference(
+            task, labels, *usable, metric="accuracy", thresholds=thresholds, draws=draws, seed=seed
+        )
+    return Agreement(float(alike.mean()), largest, len(ours), accuracy, alike.size, lost)
 
 
 def _plain(value: float) -> float | None:

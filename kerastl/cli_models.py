@@ -121,7 +121,7 @@ def predict(
     cache: Cache = None,
     ray: Ray = None,
 ) -> None:
-    """Predict the classes of pictures with a model of any of its three forms."""
+    """Predict the classes of pictures with a model in any of its forms."""
     if ray is not None and cache is None:
         raise InputError("--ray needs --cache: a folder that all machines of the cluster see.")
     with loading():
@@ -130,39 +130,3 @@ def predict(
     verbs.predict(
         model, pictures, out=out, batch_size=batch_size or 32, **given(cache=cache, ray=ray)
     )
-
-
-@app.command(
-    rich_help_panel=PANEL, epilog="Example: kerastl export saved_models/flowers/1 flowers/"
-)
-def export(
-    model: Model,
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA", help="Pictures to calibrate int8 with and to check the files on."
-        ),
-    ] = None,
-    formats: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="Of saved_model, float32 and int8, with commas between."
-        ),
-    ] = "saved_model,float32,int8",
-    task: TaskNames = None,
-    unknown: Unknown = None,
-    unsure: Unsure = None,
-    seed: SplitSeed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where to; by default the model's own folder."),
-    ] = None,
-) -> None:
-    """Write a model for servers and phones, and check each file against Keras."""
-    with loading():
-        from kerastl import verbs
-
-    verbs.export(
-        model, data, formats=formats.split(","), seed=seed, out=out,
-        reading=reading(task, unknown, unsure, None),
-    )  # fmt: skip

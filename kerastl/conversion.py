@@ -1,12 +1,13 @@
-"""A Keras model as the files of other runtimes, its preprocessing and its scores in the graph."""
+"""A Keras model as `.tflite` files, its preprocessing and its scores in the graph."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerastl.errors import InputError
 from kerastl.graph import replay
-from kerastl.labels_file import INPUT
 from kerastl.litert import SIGNATURE
+from kerastl.sidecar import INPUT
 from kerastl.spec import spec_of, with_spec
 from kerastl.streams import quiet
 from kerastl.tasks import Task, by_task
 
 Call = Callable[[Any], dict[str, Any]]
-
-
-def write_saved_model(model: keras.Model, folder: str | Path) -> None:
-    """Write a SavedModel that needs neither kerastl nor Keras.
-
-    Its `serving_default` takes `images`, uint8 `[batch, height, width, 3]`, and
-    gives class scores `[batch, classes]` by task name.
-
-    Args:
-        model: A kerastl model.
-        folder: A folder that is not there yet.
-    """
-    spec = spec_of(model)
-    image = tf.TensorSpec((None, *spec.image_size, 3), tf.uint8, name=INPUT)
-    with _silent():
-        _archive(in_float32(model), spec.tasks, image, folder)
 
 
 def to_float32(model: keras.Model) -> bytes:
@@ -47,13 +33,69 @@ def to_float32(model: keras.Model) -> bytes:
         model: A kerastl model.
 
     Returns:
-        The file's bytes. Its batch is one: browsers refuse an open batch.
+        The file's bytes. Its batch is one: browsers refuse an open batch. Its outputs
+        bear the tasks' names in its signature.
+
+    Raises:
+        InputError: For a model of no fixed image size.
     """
-    spec = spec_of(model)
-    image = tf.TensorSpec((1, *spec.image_size, 3), tf.uint8, name=INPUT)
-    with _converter(in_float32(model), spec.tasks, image) as converter:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    with _converter(in_float32(model), image_spec(model, tf.uint8, 1)) as converter:
         return converter.convert()
+
+
+def to_float16(model: keras.Model) -> bytes:
+    """As `to_float32`, its weights stored in float16: half the size.
+
+    It computes in float32, or on a phone's GPU in float16.
+
+    Args:
+        model: A kerastl model.
+
+    Returns:
+        The file's bytes.
+    """
+    with _converter(in_float32(model), image_spec(model, tf.uint8, 1)) as converter:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+
+
+def to_dynamic(model: keras.Model) -> bytes:
+    """As `to_float32`, its weights in 8 bits: a quarter of the size.
+
+    Each layer's input is rounded to 8 bits as it comes, so no pictures are needed to
+    calibrate. Tensors of less than 1024 weights stay in float32.
+
+    Args:
+        model: A kerastl model.
+
+    Returns:
+        The file's bytes.
+    """
+    with _converter(in_float32(model), image_spec(model, tf.uint8, 1)) as converter:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        return converter.convert()
+
+
+def to_weights_int8(model: keras.Model) -> bytes:
+    """As `to_float32`, its weights in 8 bits; all is computed in float32.
+
+    It is as small as `to_dynamic`'s and nearer to Keras, and slower where a runtime
+    has integers.
+
+    Args:
+        model: A kerastl model.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        InputError: Where ai-edge-quantizer is not installed.
+    """
+    with silent(), contextlib.redirect_stdout(io.StringIO()):  # it prints a report
+        quantizer, recipe = _ai_edge_quantizer()
+        made = quantizer.Quantizer(bytearray(to_float32(model)), recipe.weight_only_wi8_afp32())
+        return bytes(made.quantize().quantized_model)
 
 
 def to_int8(model: keras.Model, images: np.ndarray) -> bytes:
@@ -67,10 +109,8 @@ def to_int8(model: keras.Model, images: np.ndarray) -> bytes:
     Returns:
         The file's bytes.
     """
-    spec = spec_of(model)
-    image = tf.TensorSpec((1, *spec.image_size, 3), tf.float32, name=INPUT)
-    twin = float_twin(in_float32(model), spec.image_size)
-    with _converter(twin, spec.tasks, image) as converter:
+    image = image_spec(model, tf.float32, 1)
+    with _converter(float_twin(in_float32(model), image.shape[1:3]), image) as converter:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: _samples(images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -78,10 +118,32 @@ def to_int8(model: keras.Model, images: np.ndarray) -> bytes:
         return converter.convert()
 
 
+def image_spec(model: keras.Model, dtype: Any, batch: int | None) -> tf.TensorSpec:
+    """What an exported model takes.
+
+    Args:
+        model: A kerastl model.
+        dtype: Of the images.
+        batch: Images in a batch; None for any number.
+
+    Raises:
+        InputError: For a model of no fixed image size.
+    """
+    size, built = spec_of(model).image_size, tuple(model.inputs[0].shape[1:3])
+    if None in size or None in built:
+        raise InputError(
+            f"Expected a model of one image size, as files for phones have. Received: "
+            f"{model.name!r}, which takes images of {list(built)}. Build it with image_size=, and "
+            "give it the weights of this one."
+        )
+    return tf.TensorSpec((batch, *size, 3), dtype, name=INPUT)
+
+
 def float_twin(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
     """The same layers on float32 images: a quantised input must begin as a float one."""
-    images = keras.Input((*image_size, 3), dtype="float32", name=INPUT)
-    return keras.Model(images, replay(model, images))
+    # The name of the input that it replaces is free; any other may be a task's.
+    images = keras.Input((*image_size, 3), dtype="float32", name=model.inputs[0].name)
+    return with_spec(keras.Model(images, replay(model, images)), spec_of(model))
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -125,20 +187,42 @@ def _scores(task: Task, logits: Any) -> Any:
     return tf.nn.softmax(logits)
 
 
-def _archive(model: keras.Model, tasks: Sequence[Task], image: Any, folder: str | Path) -> None:
+def archive(model: keras.Model, folder: str | Path, signatures: Mapping[str, Any]) -> None:
+    """A SavedModel folder of a model's weights, each of them once, and of functions on them.
+
+    Args:
+        model: The model whose weights the functions use.
+        folder: A folder that is not there yet.
+        signatures: By name, `tf.function`s with an input signature.
+    """
     # Not keras.export.ExportArchive, which stores every weight twice.
     module = tf.Module()
     module.weights = [v.value for v in model.variables]
-    call = tf.function(scoring(model, tasks), input_signature=[image], autograph=False)
-    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: call})
+    with silent():
+        tf.saved_model.save(module, str(folder), signatures=dict(signatures))
 
 
 @contextlib.contextmanager
-def _converter(model: keras.Model, tasks: Sequence[Task], image: Any) -> Iterator[Any]:
+def _converter(model: keras.Model, image: tf.TensorSpec) -> Iterator[Any]:
     # By way of a SavedModel: a conversion straight from the function loses the weights.
-    with tempfile.TemporaryDirectory(prefix="kerastl-") as folder, _silent():
-        _archive(model, tasks, image, folder)
-        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+    score = scoring(model, spec_of(model).tasks)
+    call = tf.function(score, input_signature=[image], autograph=False)
+    with tempfile.TemporaryDirectory(prefix="kerastl-") as folder, silent():
+        archive(model, folder, {SIGNATURE: call})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        yield converter
+
+
+def _ai_edge_quantizer() -> tuple[Any, Any]:
+    try:
+        from ai_edge_quantizer import quantizer, recipe
+    except ImportError as error:
+        raise InputError(
+            "Weights in 8 bits alone need ai-edge-quantizer, which is not installed. "
+            "Run: pip install 'kerastl[quantizer]'."
+        ) from error
+    return quantizer, recipe
 
 
 def _samples(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
@@ -155,7 +239,7 @@ def _samples(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Conversion's notes, from C++ and from Python, kept off the user's terminal."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [one.level for one in loggers]

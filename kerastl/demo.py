@@ -21,6 +21,7 @@ MODEL_OPTIONS: dict[str, Any] = {
     "dropout": 0.3,
     "loss_weights": {"defect": 1.0, "type": 0.3},
 }
+FORMATS = ("saved_model", "float32", "int8")
 FIT_OPTIONS: dict[str, Any] = {
     "epochs": 12,
     "head_epochs": 20,
@@ -66,7 +67,7 @@ def run(out: Path | None, *, epochs: int | None = None, resume: bool = False) ->
     fit["augment"] = augmentation()
     train_run(model, data, folder, fit, settings=settings, root=solar_cells_folder())
     title("Export, checked on the held-out pictures from their PNG files")
-    report = export(model, folder, calibration=data, evaluation=data.split("test"))
+    report = export(model, folder, FORMATS, calibration=data, evaluation=data.split("test"))
     say(report)
     _compare(report)
     _next(folder)

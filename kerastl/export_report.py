@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kerastl.bootstrap import wilson
+from kerastl.differences import Difference
+from kerastl.latency import Latency
+from kerastl.tflite_file import TFLiteFacts
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -28,16 +33,26 @@ class Agreement:
 
     Args:
         same: Share of the pictures (for a multilabel task, of the labels) with
-            the same answer at the model's thresholds.
+            the same answer at the model's thresholds; None where nothing was compared.
         largest: The largest difference between two scores; None if one is NaN.
         n: Pictures compared.
         accuracy: The file's own accuracy.
+        answers: Answers behind `same`: the pictures, or pictures times labels.
+        difference: The file's accuracy less Keras', paired by picture, with its
+            interval; None without labels.
     """
 
-    same: float
+    same: float | None
     largest: float | None
     n: int
     accuracy: Accuracy
+    answers: int = 0
+    difference: Difference | None = None
+
+    @property
+    def same_interval(self) -> tuple[float, float]:
+        """The 95 % interval (Wilson's) of `same`."""
+        return wilson(self.same, self.answers)
 
 
 @dataclass(frozen=True)
@@ -45,11 +60,15 @@ class ExportedFile:
     """One file that was written, or why it was not.
 
     Args:
-        format: "saved_model", "float32" or "int8".
+        format: A name of `formats.FORMATS`.
         file: Its path.
         size: In bytes; of a folder, of all files in it.
         tasks: By task, how it agrees with the Keras model.
         cause: Why it was refused; "" where it is good.
+        waived: Whether it was kept all the same, by wish.
+        facts: What a `.tflite` file is made of.
+        latency: How long it takes for a picture, by threads.
+        notes: What is worth knowing of it.
     """
 
     format: str
@@ -57,6 +76,15 @@ class ExportedFile:
     size: int
     tasks: dict[str, Agreement]
     cause: str = ""
+    waived: bool = False
+    facts: TFLiteFacts | None = None
+    latency: tuple[Latency, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was not kept."""
+        return bool(self.cause) and not self.waived
 
 
 @dataclass(frozen=True)
@@ -89,14 +117,30 @@ def _lines(report: ExportReport) -> Iterator[str]:
     for task, accuracy in report.keras.items():
         yield f"  {task:<12}  accuracy in Keras  {accuracy}"
     for file in report.files:
-        yield f"{file.file}  {_size(file.size)}"
+        yield f"{file.file}  {', '.join(_about(file))}"
         if file.cause:
-            yield f"  refused: {file.cause}"
+            yield f"  {'waived' if file.waived else 'refused'}: {file.cause}"
         for task, a in file.tasks.items():
-            largest = "NaN" if a.largest is None else f"{a.largest:.2g}"
-            yield f"  {task:<12}  same answer {a.same:.2%}, largest difference {largest}"
-            if a.accuracy.n:
-                yield f"  {'':<12}  accuracy {a.accuracy}"
+            yield from _task_lines(task, a)
+        yield from (f"  note: {note}" for note in file.notes)
+
+
+def _about(file: ExportedFile) -> Iterator[str]:
+    yield _size(file.size)
+    for one in file.latency:
+        yield f"{one} with {one.threads} thread{'s'[: one.threads - 1]}"
+    if file.facts is not None and file.facts.delegated is not None:
+        parts = file.facts.partitions
+        yield f"XNNPACK {file.facts.delegated:.0%} in {parts} part{'s'[: parts != 1]}"
+
+
+def _task_lines(name: str, task: Agreement) -> Iterator[str]:
+    if task.same is not None:
+        largest = "NaN" if task.largest is None else f"{task.largest:.2g}"
+        yield f"  {name:<12}  same answer {task.same:.2%}, largest difference {largest}"
+    if task.accuracy.n:
+        change = "" if task.difference is None else f", {task.difference} of Keras'"
+        yield f"  {'' if task.same is not None else name:<12}  accuracy {task.accuracy}{change}"
 
 
 def _size(size: int) -> str:

@@ -2,65 +2,72 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerastl import conversion, labels_file
+from kerastl import conversion
 from kerastl.agreement import accuracies, agreement, run_all
 from kerastl.batches import Batch
-from kerastl.errors import InputError, nearest
+from kerastl.contract import breaches
+from kerastl.errors import InputError
 from kerastl.evaluation import batches_of, held_out
-from kerastl.export_report import Agreement, ExportedFile, ExportReport
+from kerastl.export_report import ExportedFile, ExportReport
+from kerastl.format_files import RUNNERS, size_of, write_format
+from kerastl.formats import DEFAULT, FORMATS, check_formats
+from kerastl.latency import measure_latency
 from kerastl.manifest import Manifest
-from kerastl.predictors import KerasPredictor, LiteRTPredictor, Predictor, SavedModelPredictor
+from kerastl.predictors import KerasPredictor, Predictor
+from kerastl.quantization_advice import advice
 from kerastl.reports import update_report
-
-FILES = {
-    "saved_model": "saved_model",
-    "float32": "model_float32.tflite",
-    "int8": "model_int8.tflite",
-}
-EXACT = ("saved_model", "float32")
-LIMIT = 1e-3
-"""The largest difference from a Keras score that an exact file may have."""
+from kerastl.sidecar import write_sidecar
+from kerastl.tflite_file import read_facts
 
 CALIBRATION, EVALUATION, RANDOM = 200, 256, 16
 DRAWS = 1000
+THREADS = (1, 2)
 
 
 def export(
     model: keras.Model,
     path: str | Path,
-    formats: Sequence[str] = tuple(FILES),
+    formats: Sequence[str] = DEFAULT,
     *,
     calibration: Any = None,
     evaluation: Any = None,
+    waive: Sequence[str] = (),
+    latency: bool = True,
     seed: int = 0,
 ) -> ExportReport:
     """Write a model for servers and phones, and check what was written.
 
     Every file takes uint8 RGB images `[batch, height, width, 3]` (in a `.tflite`
     file the batch is 1), preprocesses them itself and gives one output per task:
-    class scores `[batch, classes]`. Beside them go `labels.json`, which has the
-    thresholds that make answers of them, and `report.json`. A file is kept only
-    when its scores are those of the Keras model; one that was there before is
-    replaced only by a better one.
+    class scores `[batch, classes]`. Beside them go `model.json`, which says what an
+    app needs to know, and `report.json`. A file is kept only when it holds the
+    contract of its format (`formats.FORMATS`) against the Keras model; one that was
+    there before is replaced only by a better one.
 
     Args:
         model: A kerastl model.
         path: The folder to write into.
-        formats: Of "saved_model", "float32" and "int8" (TFLite both).
+        formats: Of "saved_model", "float32", "float16", "dynamic", "int8" (the last
+            four are TFLite), and where their packages are installed "weights_int8",
+            "onnx" and "openvino"; "all" is every one that is installed.
         calibration: For int8: a Manifest (its train part), images, (images,
             labels) or a `tf.data.Dataset`; 200 pictures of it set the ranges.
         evaluation: The pictures to check on, all of them, as `evaluate` takes
             them. By default up to 256 of the calibration Manifest's test part.
             Where there are none, random images are used, and the report says so.
+        waive: Formats whose file is kept though it breaks its contract.
+        latency: Whether to measure what a picture takes, on one thread and on two.
         seed: Seed of every choice and draw.
 
     Returns:
@@ -68,9 +75,9 @@ def export(
 
     Raises:
         InputError: For formats or pictures that will not do; when a format could
-            not be written; and when a SavedModel or float32 file differs from
-            the Keras model by more than 1e-3: it is kept as `<name>.rejected`.
-            The other files and the report are then written all the same.
+            not be written; and when a file breaks its contract: it is kept as
+            `<name>.rejected`. The other files and the report are then written all
+            the same.
 
     Example:
         >>> from kerastl.models import classifier
@@ -81,17 +88,21 @@ def export(
         >>> [file.file for file in report.files], report.files[0].tasks["label"].same
         (['model_float32.tflite'], 1.0)
     """
-    folder, chosen = Path(path), _check_formats(formats)
+    folder, chosen = Path(path), check_formats(formats)
+    _check_waived(waive, chosen)
     # Half precision is no yardstick: a file is held against the same weights in float32.
     model = conversion.in_float32(model)
+    conversion.image_spec(model, "uint8", 1)  # raises where the size is open
     ours = KerasPredictor(model)
     images = _calibration(ours, calibration, seed) if "int8" in chosen else None
     batches, source = _evaluation(ours, calibration, evaluation, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
-            causes = {f: _write(model, f, Path(work) / FILES[f], images) for f in chosen}
+            causes = {f: write_format(model, f, Path(work) / FORMATS[f].file, images)
+                      for f in chosen}  # fmt: skip
             report = _check(ours, Path(work), causes, (batches, source), seed)
+            report = _judged(report, Path(work), images, waive=waive, latency=latency)
             _keep(ours, folder, Path(work), report)
     except OSError as error:
         cause = error.strerror or str(error)
@@ -102,13 +113,13 @@ def export(
     return report
 
 
-def _check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    chosen = (formats,) if isinstance(formats, str) else tuple(dict.fromkeys(formats))
-    odd = [f for f in chosen if f not in FILES]
-    if odd or not chosen:
-        hint = nearest(odd[0], FILES) if odd else ""
-        raise InputError(f"Expected formats of {', '.join(FILES)}. Received: {formats!r}.{hint}")
-    return chosen
+def _check_waived(waive: Sequence[str], chosen: Sequence[str]) -> None:
+    odd = [name for name in waive if name not in chosen]
+    if isinstance(waive, str) or odd:
+        raise InputError(
+            f"Expected waive= a list of formats that are exported ({', '.join(chosen)}). "
+            f"Received: {waive!r}."
+        )
 
 
 def _calibration(ours: Predictor, data: Any, seed: int) -> np.ndarray:
@@ -154,26 +165,6 @@ def _random_images(image_size: tuple[int, int], seed: int) -> np.ndarray:
     return np.concatenate([noise, coarse[:, rows][:, :, columns]])
 
 
-def _write(model: keras.Model, form: str, file: Path, images: np.ndarray | None) -> str:
-    """Write one format; the reason if the model cannot be converted, else ""."""
-    try:
-        if form == "saved_model":
-            conversion.write_saved_model(model, file)
-        else:
-            made = (
-                conversion.to_int8(model, images)
-                if form == "int8"
-                else conversion.to_float32(model)
-            )
-            file.write_bytes(made)
-    except OSError:
-        raise
-    except Exception as error:  # the converter raises nearly every type there is
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return f"the converter refuses the model: {line[:300]}"
-    return ""
-
-
 def _check(
     ours: KerasPredictor,
     work: Path,
@@ -185,29 +176,47 @@ def _check(
     tasks, size, at = ours.tasks, ours.image_size, ours.thresholds
     predictors: dict[str, Predictor] = {"keras": ours}
     for form in (form for form, cause in causes.items() if not cause):
-        opened = SavedModelPredictor if form == "saved_model" else LiteRTPredictor
-        predictors[form] = opened(work / FILES[form], tasks, size, at)
+        predictors[form] = RUNNERS[form](work / FORMATS[form].file, tasks, size, at)
     made, labels = run_all(predictors, pictures[0])
     good = {n: accuracies(tasks, labels, s, thresholds=at, draws=DRAWS, seed=seed)
             for n, s in made.items()}  # fmt: skip
     files = []
     for form, cause in causes.items():
         found = {
-            n: agreement(t, made["keras"][n], made[form][n], good[form][n], at.get(n))
+            n: agreement(t, made["keras"][n], made[form][n], good[form][n], at.get(n),
+                         labels=None if labels is None else labels[n], draws=DRAWS, seed=seed)
             for n, t in ((t.name, t) for t in (tasks if form in made else ()))
-        }
-        cause = cause or _verdict(form, found)
-        files.append(ExportedFile(form, FILES[form], _size(work / FILES[form]), found, cause))
+        }  # fmt: skip
+        file = FORMATS[form].file
+        files.append(ExportedFile(form, file, size_of(work / file), found, cause))
     n = len(made["keras"][tasks[0].name])
     return ExportReport(pictures[1], n, good["keras"], tuple(files))
 
 
-def _verdict(form: str, tasks: dict[str, Agreement]) -> str:
-    """Why a file's scores will not do; "" where they do."""
-    limit = LIMIT if form in EXACT else np.inf
-    off = {n: a.largest for n, a in tasks.items() if a.largest is None or a.largest > limit}
-    told = [f"{n} by {'NaN' if d is None else f'{d:.2g}'}" for n, d in off.items()]
-    return f"its scores differ from the Keras model's: {', '.join(told)}" if told else ""
+def _judged(
+    report: ExportReport,
+    work: Path,
+    images: np.ndarray | None,
+    *,
+    waive: Sequence[str],
+    latency: bool,
+) -> ExportReport:
+    """The report with what each file is made of, what it breaks and what helps."""
+    written = {f.format: work / f.file for f in report.files if not f.cause}
+    facts = {n: read_facts(path) for n, path in written.items() if FORMATS[n].tflite}
+    files = []
+    for file in report.files:
+        name, timed = file.format, latency and file.format in facts
+        file = replace(
+            file,
+            facts=facts.get(name),
+            latency=tuple(measure_latency(written[name], n) for n in THREADS if timed),
+            notes=advice(name, facts.get(name), facts.get("float32"), images),
+        )
+        broken = [] if file.cause else breaches(FORMATS[name], file)
+        waived = bool(broken) and name in waive
+        files.append(replace(file, cause=file.cause or "; ".join(broken), waived=waived))
+    return replace(report, files=tuple(files))
 
 
 def _keep(ours: Predictor, folder: Path, work: Path, report: ExportReport) -> None:
@@ -215,9 +224,13 @@ def _keep(ours: Predictor, folder: Path, work: Path, report: ExportReport) -> No
     for file in report.files:
         new = work / file.file
         if new.exists():
-            name = f"{file.file}.rejected" if file.cause else file.file
+            name = f"{file.file}.rejected" if file.refused else file.file
             _place(new, folder / name, work / f"{file.file}.older")
-    labels_file.write_labels(folder, ours.tasks, ours.image_size, ours.thresholds)
+    kept = {f.format: _told(f, folder / f.file) for f in report.files if not f.refused}
+    write_sidecar(
+        folder, ours.tasks, ours.image_size, ours.thresholds, files=kept,
+        scores={task: asdict(accuracy) for task, accuracy in report.keras.items()},
+    )  # fmt: skip
     update_report(folder, export=report.to_dict())
 
 
@@ -234,16 +247,18 @@ def _place(new: Path, target: Path, aside: Path) -> None:
         raise
 
 
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(f.stat().st_size for f in files if f.is_file())
+def _told(file: ExportedFile, path: Path) -> dict[str, Any]:
+    """What an app may check of a file before it loads it."""
+    digest = {} if path.is_dir() else {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"file": file.file, "bytes": file.size, **digest, "waived": file.waived}
 
 
 def _raise_refused(report: ExportReport) -> None:
-    faults = [f"{f.file}: {f.cause}" for f in report.files if f.cause]
+    faults = [f"{f.file}: {f.cause}" for f in report.files if f.refused]
     if faults:
         raise InputError(
             f"{len(faults)} of {len(report.files)} files were not kept. Expected files that can "
-            "be converted and give the Keras model's scores. report.json has the figures.",
+            "be converted and hold the contract of their format. report.json has the figures; "
+            "waive a format to keep its file as it is.",
             faults,
         )

@@ -83,7 +83,10 @@ def converted(call: Any, name: str) -> Any:
         path = Path(folder, "network.pb")
         path.write_bytes(frozen(call).SerializeToString())
         try:
-            network = openvino.Core().read_model(path)
+            whole = openvino.Core().read_model(path)
+            # A frozen graph also has ends that only a gradient needs, as of each swish.
+            end = whole.output(call.outputs[0].name).get_node()
+            network = openvino.Model([end], whole.get_parameters(), name)
             shape = network.inputs[0].partial_shape
             shape[0] = REQUEST
             network.reshape(shape)

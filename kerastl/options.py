@@ -21,7 +21,7 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A .keras file, a SavedModel folder, a .tflite file, or a run's folder.",
+        help="A .keras file, any exported file or folder, or a run's folder.",
         show_default=False,
     ),
 ]

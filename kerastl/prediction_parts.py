@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerastl import feature_recipe, labels_file
+from kerastl import feature_recipe, sidecar
 from kerastl.errors import InputError
 from kerastl.files import DIGEST, file_digest
 from kerastl.network_key import network_key
@@ -57,12 +57,12 @@ def model_file(model: Any, predictor: Predictor) -> Path | None:
 
 
 def content_key(path: Path) -> str:
-    """A digest of a model's file, or of all files of its folder, and of its labels.json."""
+    """A digest of a model's file, or of a folder's files, and of the model.json beside it."""
     inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     known = [[p.relative_to(path).as_posix(), file_digest(p).hex()] for p in inside]
-    beside = path.parent / labels_file.NAME
+    beside = sidecar.sidecar_of(path)
     if path.suffix != ".keras" and beside.is_file():
-        known.append([labels_file.NAME, file_digest(beside).hex()])
+        known.append([sidecar.NAME, file_digest(beside).hex()])
     return _digest(known)
 
 

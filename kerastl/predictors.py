@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,12 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl import labels_file
+from kerastl import sidecar
 from kerastl.arrays import image_array
 from kerastl.decisions import complete
 from kerastl.engines import forward
 from kerastl.errors import InputError
 from kerastl.litert import LiteRTModel
+from kerastl.onnx_model import OnnxModel
+from kerastl.openvino_model import GRAPH, OpenVINOModel
 from kerastl.saving import load_model
 from kerastl.spec import spec_of
 from kerastl.streams import quiet
@@ -24,7 +26,7 @@ from kerastl.tasks import Task, by_task, class_scores
 
 Size = tuple[int, int]
 Thresholds = Mapping[str, Sequence[float]]
-FORMS = "a .keras file, a SavedModel folder, a .tflite file or the folder of a run"
+FORMS = "a .keras, .tflite or .onnx file, a SavedModel, OpenVINO's folder or the folder of a run"
 
 
 class Predictor(Protocol):
@@ -69,7 +71,7 @@ class ExportedPredictor(ABC):
     """An exported model, held against what is told of it.
 
     Args:
-        path: The SavedModel folder or the `.tflite` file.
+        path: The file, or the folder of a SavedModel or of OpenVINO.
         tasks: The tasks its outputs belong to.
         image_size: Height and width, in pixels.
         thresholds: Those of the tasks; by default 0.5.
@@ -97,9 +99,9 @@ class ExportedPredictor(ABC):
         told = {t.name: len(t.classes) for t in self.tasks}
         if (outputs, shape) != (told, (*self.image_size, 3)):
             raise InputError(
-                f"{self.path} and the {labels_file.NAME} beside it do not belong together.",
+                f"{self.path} and the {sidecar.NAME} beside it do not belong together.",
                 [f"the file: outputs {outputs}, images {shape}",
-                 f"{labels_file.NAME}: outputs {told}, images {(*self.image_size, 3)}"],
+                 f"{sidecar.NAME}: outputs {told}, images {(*self.image_size, 3)}"],
             )  # fmt: skip
 
 
@@ -116,15 +118,17 @@ class SavedModelPredictor(ExportedPredictor):
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """See `Predictor`."""
         images = tf.constant(image_array(images, self.image_size))
-        outputs = self._call(**{labels_file.INPUT: images})
+        outputs = self._call(**{sidecar.INPUT: images})
         return {t.name: outputs[t.name].numpy() for t in self.tasks}
 
 
-class LiteRTPredictor(ExportedPredictor):
-    """An `ExportedPredictor` of a `.tflite` file."""
+class FilePredictor(ExportedPredictor):
+    """An `ExportedPredictor` of what a runtime other than TensorFlow opens."""
+
+    runtime: Callable[[Path], Any]
 
     def _open(self) -> tuple[dict[str, int], Any]:
-        self.model = LiteRTModel(self.path)
+        self.model = self.runtime(self.path)
         return self.model.outputs, (*self.model.image_size, 3)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -133,13 +137,34 @@ class LiteRTPredictor(ExportedPredictor):
         return {t.name: outputs[t.name] for t in self.tasks}
 
 
+class LiteRTPredictor(FilePredictor):
+    """An `ExportedPredictor` of a `.tflite` file."""
+
+    runtime = LiteRTModel
+
+
+class OnnxPredictor(FilePredictor):
+    """An `ExportedPredictor` of an `.onnx` file."""
+
+    runtime = OnnxModel
+
+
+class OpenVINOPredictor(FilePredictor):
+    """An `ExportedPredictor` of OpenVINO's folder."""
+
+    runtime = OpenVINOModel
+
+
+FILES = {".tflite": LiteRTPredictor, ".onnx": OnnxPredictor}
+
+
 def load_predictor(path: str | Path) -> Predictor:
     """Open a saved model, whichever form it has.
 
     Args:
-        path: A `.keras` file, a SavedModel folder or a `.tflite` file (both with
-            the `labels.json` they were exported with beside them), or the folder
-            of a run, which holds `model.keras`.
+        path: A `.keras` file; a `.tflite` or `.onnx` file, a SavedModel or OpenVINO's
+            folder (all with the description that they were exported with beside
+            them); or the folder of a run, which holds `model.keras`.
 
     Returns:
         The predictor: `tasks`, `image_size`, `thresholds` and `predict(images)`.
@@ -150,17 +175,17 @@ def load_predictor(path: str | Path) -> Predictor:
     Example:
         >>> load_predictor("model.h5")
         Traceback (most recent call last):
-        kerastl.errors.InputError: Expected a .keras file, ... Received: model.h5, which is nothing.
+        kerastl.errors.InputError: Expected a .keras, ... Received: model.h5, which is nothing.
     """
     path = Path(path)
-    if path.is_dir() and not (path / "saved_model.pb").is_file():
-        path = _in_run(path)
+    if path.name == GRAPH and path.is_file():
+        path = path.parent
     if path.is_dir():
-        return SavedModelPredictor(path, *read_beside(path))
+        return _open_folder(path)
     if path.suffix == ".keras":
         return KerasPredictor(load_model(path))
-    if path.suffix == ".tflite" and path.is_file():
-        return LiteRTPredictor(path, *read_beside(path))
+    if path.suffix in FILES and path.is_file():
+        return FILES[path.suffix](path, *read_beside(path))
     found = "a file of another kind" if path.exists() else "nothing"
     raise InputError(f"Expected {FORMS}. Received: {path}, which is {found}.")
 
@@ -172,18 +197,21 @@ def as_predictor(model: keras.Model | Predictor | str | Path) -> Predictor:
     return KerasPredictor(model) if isinstance(model, keras.Model) else model
 
 
-def read_beside(path: Path) -> labels_file.Described:
-    """What the `labels.json` beside a model file (or SavedModel folder) says."""
-    return labels_file.read_labels(path.parent / labels_file.NAME)
+def read_beside(path: Path) -> sidecar.Described:
+    """What the `model.json` beside a model file (or SavedModel folder) says."""
+    return sidecar.read_sidecar(sidecar.sidecar_of(path))
 
 
-def _in_run(folder: Path) -> Path:
-    if (folder / "model.keras").is_file():
-        return folder / "model.keras"
-    if (folder / "saved_model").is_dir():
-        return folder / "saved_model"
+def _open_folder(folder: Path) -> Predictor:
+    if (folder / "saved_model.pb").is_file():
+        return SavedModelPredictor(folder, *read_beside(folder))
+    if (folder / GRAPH).is_file():
+        return OpenVINOPredictor(folder, *read_beside(folder))
+    for name in ("model.keras", "saved_model"):
+        if (folder / name).exists():
+            return load_predictor(folder / name)
     raise InputError(
-        f"Expected {FORMS}. Received: {folder}, a folder with neither saved_model.pb nor "
+        f"Expected {FORMS}. Received: {folder}, a folder with none of saved_model.pb, {GRAPH} and "
         "model.keras in it."
     )
 

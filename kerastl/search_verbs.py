@@ -17,7 +17,6 @@ from kerastl.arguments import none, pairs, policy
 from kerastl.balance import positive_weights
 from kerastl.console import INTERRUPTED, err, say, show_frame, title
 from kerastl.label_verbs import say_labels
-from kerastl.labels_file import NAME as LABELS
 from kerastl.manifest import Manifest
 from kerastl.models import Backbone
 from kerastl.network_verbs import named_backbone
@@ -28,6 +27,7 @@ from kerastl.search_progress import SearchProgress
 from kerastl.search_settings import SETTINGS
 from kerastl.searching import Search
 from kerastl.searching import search as search_depths
+from kerastl.sidecar import NAME as SIDECAR
 from kerastl.thresholds import check_metric
 from kerastl.trainable import freeze_plan
 from kerastl.verbs import say_next, write_shown
@@ -71,7 +71,7 @@ def search(
         write_shown(
             folder, found.model, manifest, None, settings=_plain(settings), thresholds_metric=metric
         )
-    if (folder / LABELS).is_file():
+    if (folder / SIDECAR).is_file():
         say("The exported files there are of the model before: export again.")
     say_next(folder, data)
 

@@ -16,7 +16,6 @@ from kerastl.balance import positive_weights
 from kerastl.console import say, say_skipped, show_frame, title
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate as score_model
-from kerastl.exporting import export as export_model
 from kerastl.files import replacing
 from kerastl.label_verbs import say_labels
 from kerastl.manifest import Manifest
@@ -26,7 +25,6 @@ from kerastl.plots import plot_scores
 from kerastl.prediction import predict as predict_pictures
 from kerastl.progress import steps_shown
 from kerastl.runs import MODEL, STATE, open_data, run_folder, write_run
-from kerastl.saving import load_model
 from kerastl.thresholds import check_metric
 from kerastl.trainable import freeze_plan
 from kerastl.training import fit as fit_model
@@ -144,28 +142,6 @@ def predict(model: Path, pictures: Sequence[Path], *, out: Path | None, **option
 def show_predictions(frame: pd.DataFrame) -> None:
     """Print predictions as CSV: it can be read, and piped on."""
     say(frame.to_csv(index=False).rstrip())
-
-
-def export(
-    model: Path,
-    data: str | None,
-    *,
-    formats: Sequence[str],
-    reading: Mapping[str, Any],
-    seed: int,
-    out: Path | None,
-) -> None:
-    """Export a model beside itself, or to another folder, and show the check."""
-    file = model / MODEL if model.is_dir() else model
-    manifest = None if data is None else open_data(data, seed=seed, **reading)
-    folder = out or file.parent
-    report = export_model(
-        load_model(file), folder, [f.strip() for f in formats], calibration=manifest,
-        evaluation=manifest, seed=seed,
-    )  # fmt: skip
-    say(report)
-    title(f"Written to {folder}/")
-    say(", ".join([*(Path(f.file).name for f in report.files), "labels.json", "report.json"]))
 
 
 def _in_run(model: Path) -> Path:

@@ -69,7 +69,7 @@ def test_train_shows_the_labels_and_the_thresholds(run):
 def test_thresholds_reach_every_file(run, work):
     folder, _ = run
     kerastl("export", "run", "findings.csv", cwd=work)
-    [task] = json.loads((folder / "labels.json").read_text())["tasks"]
+    [task] = json.loads((folder / "model.json").read_text())["tasks"]
     chosen = {r["label"]: r["threshold"] for r in json.loads(
         (folder / "report.json").read_text())["thresholds"]}  # fmt: skip
     assert task["thresholds"] == pytest.approx([chosen[c] for c in task["classes"]])

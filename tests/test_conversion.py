@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import ModelT
 from tiny_models import SIZE, TASKS, patches, tiny
 
-from kerastl.conversion import float_twin, in_float32, to_float32, write_saved_model
+from kerastl import conversion
+from kerastl.conversion import float_twin, in_float32, to_float32, to_int8
+from kerastl.errors import InputError
 from kerastl.exporting import export
 from kerastl.litert import LiteRTModel
 from kerastl.models import create_model
 from kerastl.predictors import KerasPredictor
+from kerastl.spec import spec_of, with_spec
+from kerastl.tasks import Task
 
-ALONE = """
-import sys
-for name in ("kerastl", "keras", "tf_keras"):
-    sys.modules[name] = None  # importing it now fails
-import json, numpy as np, tensorflow as tf
-call = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-images = np.load(sys.argv[2])
-made = call(images=tf.constant(images))
-one = call(images=tf.constant(images[:1]))
-assert all(v.shape[0] == 1 for v in one.values())
-json.dump({name: v.numpy().tolist() for name, v in made.items()}, sys.stdout)
-"""
-
-
-def test_a_saved_model_runs_where_neither_kerastl_nor_keras_can_be_imported(tmp_path):
-    model = tiny()
-    write_saved_model(model, tmp_path / "saved_model")
-    np.save(tmp_path / "images.npy", patches(5))
-    command = [sys.executable, "-c", ALONE, tmp_path / "saved_model", tmp_path / "images.npy"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    made, expected = json.loads(ran.stdout), KerasPredictor(model).predict(patches(5))
-    assert set(made) == {t.name for t in TASKS}
-    for name, scores in expected.items():
-        np.testing.assert_allclose(made[name], scores, atol=1e-5)
+WITHOUT_PICTURES = ["to_float32", "to_float16", "to_dynamic", "to_weights_int8"]
 
 
 def test_the_float_twin_is_the_same_function():
@@ -72,8 +51,103 @@ def test_a_model_in_float32_is_not_copied():
     assert in_float32(model) is model
 
 
-@pytest.mark.parametrize("name", ["zone", "größe in cm", "a b.c"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
+def test_the_copy_has_the_same_weights(policy):
+    x = keras.Input((None, None, 3))
+    half = keras.layers.Conv2D(4, 3, dtype=policy)(x)
+    model = create_model(keras.Model(x, half), TASKS, image_size=SIZE)
+    whole = in_float32(model)
+    for ours, theirs in zip(model.weights, whole.weights, strict=True):
+        assert theirs.dtype == "float32"
+        np.testing.assert_array_equal(np.float32(ours.numpy()), theirs.numpy())
+
+
+def wide(tasks=TASKS):
+    """As `tiny`, with enough weights that their type shows in the file's size."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((None, None, 3))
+    h = keras.layers.Conv2D(64, 3, strides=2, activation="relu")(x)
+    h = keras.layers.Conv2D(128, 3, strides=2, activation="relu")(h)
+    return create_model(keras.Model(x, h), tasks, image_size=SIZE, seed=0)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The model, and the path of each of its files by the function that made it."""
+    folder, model = tmp_path_factory.mktemp("files"), wide()
+    made = {name: getattr(conversion, name)(model) for name in WITHOUT_PICTURES}
+    made["to_int8"] = to_int8(model, patches(40, seed=1))
+    for name, data in made.items():
+        (folder / f"{name}.tflite").write_bytes(data)
+    return model, {name: folder / f"{name}.tflite" for name in made}
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "largest"),
+    [
+        ("to_float32", 1.0, 1e-5),
+        ("to_float16", 0.5, 0.01),
+        ("to_dynamic", 0.25, 0.05),
+        ("to_weights_int8", 0.25, 0.05),
+        ("to_int8", 0.25, 0.1),
+    ],
+)
+def test_each_file_has_its_size_and_the_scores_of_keras(files, name, share, largest):
+    model, paths = files
+    full = sum(v.numpy().nbytes for v in model.variables)
+    assert share * full < paths[name].stat().st_size < share * full + 30_000
+    opened, expected = LiteRTModel(paths[name]), KerasPredictor(model).predict(patches(20))
+    assert opened.input_dtype == "uint8"
+    assert opened.input_scale == (1.0, 0)
+    made = opened.predict(patches(20))
+    assert {t.name: len(t.classes) for t in TASKS} == opened.outputs
+    for task, scores in expected.items():
+        assert np.ptp(scores, axis=0).max() > 2 * largest  # else any answer would do
+        np.testing.assert_allclose(made[task], scores, atol=largest)
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_PICTURES, "to_int8"])
+def test_no_file_needs_more_than_built_in_operators(files, name):
+    model = ModelT.InitFromPackedBuf(files[1][name].read_bytes())
+    assert model.operatorCodes
+    assert [code.customCode for code in model.operatorCodes if code.customCode] == []
+
+
+ODD = ["images", 'it\'s, a "b"', "größe in cm", "a b.c", "缺陷", "a:0", "-x", "serving_default"]
+
+
+@pytest.mark.parametrize("name", ["to_float32", "to_int8"])
 def test_any_task_name_is_an_output_name(tmp_path, name):
-    model = tiny([type(TASKS[0])(name, ["a", "b"])])
-    (tmp_path / "a.tflite").write_bytes(to_float32(model))
-    assert LiteRTModel(tmp_path / "a.tflite").outputs == {name: 2}
+    """Each output has the scores of its own task: the biases tell the heads apart."""
+    tasks = [Task(odd, ["a", "b"]) for odd in ODD]
+    model = tiny(tasks)
+    for number, head in enumerate(model.layers[-len(tasks) :]):
+        head.bias.assign([0.0, number - 3.5])
+    made = to_int8(model, patches(8)) if name == "to_int8" else to_float32(model)
+    (tmp_path / "a.tflite").write_bytes(made)
+    opened, expected = LiteRTModel(tmp_path / "a.tflite"), KerasPredictor(model).predict(patches(4))
+    assert opened.outputs == dict.fromkeys(ODD, 2)
+    for task, scores in opened.predict(patches(4)).items():
+        np.testing.assert_allclose(scores, expected[task], atol=0.02)
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_PICTURES, "to_int8"])
+def test_a_dynamic_image_size_is_told(name):
+    x = keras.Input((None, None, 3), dtype="uint8")
+    h = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(x))
+    free = keras.Model(x, keras.layers.Dense(3)(h), name="free")
+    with_spec(free, spec_of(tiny(TASKS[0])))
+    images = [patches(2)] if name == "to_int8" else []
+    with pytest.raises(InputError, match="one image size.*'free'.*None, None.*image_size="):
+        getattr(conversion, name)(free, *images)
+
+
+def test_without_the_quantizer_the_way_to_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
+    with pytest.raises(InputError, match=r"pip install 'kerastl\[quantizer\]'"):
+        conversion.to_weights_int8(tiny())
+
+
+def test_the_quantizers_report_is_not_printed(capfd):
+    conversion.to_weights_int8(tiny())
+    assert capfd.readouterr() == ("", "")

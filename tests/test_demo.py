@@ -16,7 +16,7 @@ from kerastl.solar_cells import DEFECT, TYPE, read_solar_cells, solar_cells_fold
 from kerastl.tasks import UNCERTAIN
 
 WRITTEN = {
-    "model.keras", "saved_model", "model_float32.tflite", "model_int8.tflite", "labels.json",
+    "model.keras", "saved_model", "model_float32.tflite", "model_int8.tflite", "model.json",
     "report.json", "predictions.csv", "history.csv", "scores.png",
 }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_the_demo_reaches_its_figures(tmp_path):
     images = np.stack([load_picture(p, load_predictor(folder).image_size)
                        for p in data.frame["image"]])  # fmt: skip
     labels = data.labels()
-    defect, _ = json.loads((folder / "labels.json").read_text())["tasks"]
+    defect, _ = json.loads((folder / "model.json").read_text())["tasks"]
     (at,) = defect["thresholds"]
     found = {}
     for form in ("float32", "int8"):

@@ -23,6 +23,14 @@ def test_any_number_of_images_in_their_order(network, count):
     np.testing.assert_allclose(run(model, images), forward(model)(images), rtol=1e-4, atol=1e-4)
 
 
+def test_a_graph_with_ends_that_only_a_gradient_needs():
+    keras.utils.set_random_seed(0)
+    x = keras.Input((16, 16, 3))
+    h = keras.layers.Conv2D(4, 3, activation="swish")(keras.layers.Rescaling(1 / 127.5, -1)(x))
+    model = keras.Model(x, keras.layers.Conv2D(2, 3, activation="swish")(h))
+    np.testing.assert_allclose(run(model, IMAGES), forward(model)(IMAGES), rtol=1e-4, atol=1e-4)
+
+
 def test_an_image_has_the_same_features_in_every_batch(network):
     fast = choose_engine(network(), "openvino", IMAGES, 1)
     whole = fast.run(IMAGES)

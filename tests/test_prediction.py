@@ -132,7 +132,7 @@ def test_what_is_no_model_gets_one_clear_sentence(folder, tmp_path):
     fake.write_text("hello")
     broken = tmp_path / "broken" / "saved_model"
     broken.mkdir(parents=True)
-    shutil.copy(folder / "labels.json", broken.parent)
+    shutil.copy(folder / "model.json", broken.parent)
     (broken / "saved_model.pb").write_bytes(b"\x00garbage")
     for path, told in [
         (text, "a file of another kind"),
@@ -153,8 +153,8 @@ def test_a_file_without_its_labels_or_with_others_is_refused(folder, tmp_path):
     file = shutil.copy(folder / "model_float32.tflite", tmp_path)
     with pytest.raises(InputError, match=r"labels\.json, which names the classes"):
         load_predictor(file)
-    told = (folder / "labels.json").read_text()
-    (tmp_path / "labels.json").write_text(told.replace('"zone"', '"area"'))
+    told = (folder / "model.json").read_text()
+    (tmp_path / "model.json").write_text(told.replace('"zone"', '"area"'))
     with pytest.raises(InputError, match="do not belong together"):
         load_predictor(file)
 

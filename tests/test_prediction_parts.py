@@ -77,7 +77,7 @@ def test_a_block_is_known_by_model_paths_and_stamps_in_order():
 def test_a_model_is_known_by_every_file_that_it_needs(tmp_path):
     folder = tmp_path / "1" / "saved_model"
     (folder / "variables").mkdir(parents=True)
-    files = [folder / "saved_model.pb", folder / "variables" / "v", folder.parent / "labels.json"]
+    files = [folder / "saved_model.pb", folder / "variables" / "v", folder.parent / "model.json"]
     for file in files:
         file.write_text("x")
     keys = [content_key(folder)]

@@ -23,6 +23,7 @@ def run(recipe, *args, cwd):
 def test_there_are_the_recipes_that_are_tested():
     names = {
         "quickstart", "own_task_a", "unknown_labels", "joint_or_separate", "unfreeze_search",
+        "export_for_mobile",
     }  # fmt: skip
     assert {p.stem for p in RECIPES} == names
 
@@ -60,6 +61,17 @@ def test_unfreeze_search(tmp_path):
     assert (tmp_path / "found/leaderboard.png").read_bytes().startswith(b"\x89PNG")
     assert "The chosen network on 40 held-out cells" in told
     assert {"model.keras", "leaderboard.png"} <= {p.name for p in (tmp_path / "found").iterdir()}
+
+
+@pytest.mark.slow
+def test_export_for_mobile(tmp_path):
+    told = run(ROOT / "recipes/export_for_mobile.py", "--smoke", "--formats", "float32", "dynamic",
+               "--out", "made", cwd=tmp_path)  # fmt: skip
+    written = {p.name for p in (tmp_path / "made").iterdir()}
+    assert {"model.keras", "model_float32.tflite", "model_dynamic.tflite"} <= written
+    [shipped] = [line for line in told.splitlines() if line.startswith("Ship model_")]
+    assert "MiB" in shipped
+    assert "minus Keras" in told
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""`labels.json`: written, read back, and refused with every fault."""
+"""`model.json`: written, read back, and refused with every fault."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 from tiny_models import TASKS
 
 from kerastl.errors import InputError
-from kerastl.labels_file import describe, read_labels, write_labels
+from kerastl.sidecar import describe, read_sidecar, write_sidecar
 from kerastl.tasks import Task
 
 
 def test_what_is_written_is_read_back(tmp_path):
     tasks = (*TASKS, Task("größe $x$", ["klein", "großß", "大"]))
-    path = write_labels(tmp_path, tasks, (24, 32), {"marks": [0.25, 1.0]})
+    path = write_sidecar(tmp_path, tasks, (24, 32), {"marks": [0.25, 1.0]})
     at = {"alarm": (0.5,), "marks": (0.25, 1.0)}
-    assert read_labels(path) == (tasks, (24, 32), at)
-    assert [p.name for p in tmp_path.iterdir()] == ["labels.json"]
+    assert read_sidecar(path) == (tasks, (24, 32), at)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
 
 
 def test_an_app_developer_finds_what_the_input_is():
@@ -42,8 +42,8 @@ def test_a_file_of_an_older_export_is_decided_at_half(tmp_path):
     older = describe(TASKS, (24, 32))
     for task in older["tasks"]:
         task.pop("thresholds", None)
-    (tmp_path / "labels.json").write_text(json.dumps(older))
-    assert read_labels(tmp_path / "labels.json")[2] == {"alarm": (0.5,), "marks": (0.5, 0.5)}
+    (tmp_path / "model.json").write_text(json.dumps(older))
+    assert read_sidecar(tmp_path / "model.json")[2] == {"alarm": (0.5,), "marks": (0.5, 0.5)}
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_a_file_of_an_older_export_is_decided_at_half(tmp_path):
 def test_thresholds_that_are_none_are_refused(tmp_path, number, thresholds, fault):
     told = describe(TASKS, (24, 32))
     told["tasks"][number]["thresholds"] = thresholds
-    (tmp_path / "labels.json").write_text(json.dumps(told))
+    (tmp_path / "model.json").write_text(json.dumps(told))
     with pytest.raises(InputError) as error:
-        read_labels(tmp_path / "labels.json")
+        read_sidecar(tmp_path / "model.json")
     assert [f.startswith(fault) for f in error.value.faults] == [True]
 
 
 def test_a_missing_file_says_where_it_belongs(tmp_path):
     with pytest.raises(InputError, match=r"names the classes of the model file beside it"):
-        read_labels(tmp_path / "labels.json")
+        read_sidecar(tmp_path / "model.json")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_missing_file_says_where_it_belongs(tmp_path):
     ],
 )
 def test_a_malformed_file_is_refused_with_its_faults(tmp_path, content, fault):
-    path = tmp_path / "labels.json"
+    path = tmp_path / "model.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(InputError) as error:
-        read_labels(path)
+        read_sidecar(path)
     assert str(path) in str(error.value)
     assert fault in str(error.value)

@@ -1,9 +1,10 @@
-"""`labels.json`: what an app needs to know of the model files that it lies beside."""
+"""`model.json`: what an app needs to know of the model files that it lies beside."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from kerastl.errors import InputError
 from kerastl.files import write_json
 from kerastl.tasks import Task, as_tasks
 
-NAME = "labels.json"
+NAME = "model.json"
+OLDER = "labels.json"
+"""What it was called; read where there is none."""
+VERSION = 1
+"""Of what stands in it."""
+
 INPUT = "images"
 """Name of the exported files' one input."""
 
 Described = tuple[tuple[Task, ...], tuple[int, int], dict[str, tuple[float, ...]]]
 
+MAKERS = ("keras", "tensorflow")
 LARGEST = 16 * 1024 * 1024
 LARGEST_SIDE = 16384
 
@@ -27,17 +34,25 @@ def describe(
     tasks: Sequence[Task],
     image_size: tuple[int, int],
     thresholds: Mapping[str, Sequence[float]] | None = None,
+    *,
+    files: Mapping[str, Any] | None = None,
+    scores: Mapping[str, Any] | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
-    """The contents of `labels.json` as plain JSON values.
+    """The contents of `model.json` as plain JSON values.
 
     Args:
         tasks: The tasks; each one's scores are the output of the same name.
         image_size: Height and width, in pixels.
         thresholds: By task, as a Spec's; by default 0.5.
+        files: By format what there is to say of its file, in plain JSON values.
+        scores: By task, likewise.
+        data: The digest of the training data; None where it is not known.
     """
     at = complete(tasks, thresholds)
     return {
-        "kerastl": __version__,
+        "version": VERSION,
+        "made_by": {"kerastl": __version__, **{name: _version(name) for name in MAKERS}},
         "input": {
             "name": INPUT,
             "dtype": "uint8",
@@ -48,21 +63,32 @@ def describe(
             "resizing": "bilinear with antialiasing, stretched to the shape",
         },
         "tasks": [_described(t, at.get(t.name)) for t in tasks],
+        "files": dict(files or {}),
+        "scores": dict(scores or {}),
+        "training_data": data,
     }
 
 
-def write_labels(
+def write_sidecar(
     folder: str | Path,
     tasks: Sequence[Task],
     image_size: tuple[int, int],
     thresholds: Mapping[str, Sequence[float]] | None = None,
+    **more: Any,
 ) -> Path:
-    """Write `labels.json` into a folder, whole or not at all."""
-    return write_json(Path(folder) / NAME, describe(tasks, image_size, thresholds))
+    """Write `model.json` into a folder, whole or not at all; what it takes is `describe`'s."""
+    return write_json(Path(folder) / NAME, describe(tasks, image_size, thresholds, **more))
 
 
-def read_labels(path: str | Path) -> Described:
-    """The tasks, the image size and the thresholds that a `labels.json` gives.
+def sidecar_of(file: str | Path) -> Path:
+    """Where a model file's `model.json` is, or the `labels.json` of an older export."""
+    beside = Path(file).parent
+    older = beside / OLDER
+    return older if older.is_file() and not (beside / NAME).is_file() else beside / NAME
+
+
+def read_sidecar(path: str | Path) -> Described:
+    """The tasks, the image size and the thresholds that a `model.json` gives.
 
     Args:
         path: The file.
@@ -87,6 +113,13 @@ def read_labels(path: str | Path) -> Described:
     height, width, _ = values["input"]["shape"]
     told = {t["name"]: t["thresholds"] for t in values["tasks"] if "thresholds" in t}
     return as_tasks(tasks), (height, width), complete(tasks, told)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None  # a build under another name, such as tensorflow-cpu
 
 
 def _task(plain: Mapping[str, Any]) -> Task:

@@ -1,0 +1,73 @@
+"""A model written in one format, and what runs the file again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerastl import conversion
+from kerastl.formats import FORMATS
+from kerastl.onnx_conversion import write_onnx, write_openvino
+from kerastl.predictors import (
+    ExportedPredictor,
+    LiteRTPredictor,
+    OnnxPredictor,
+    OpenVINOPredictor,
+    SavedModelPredictor,
+)
+from kerastl.saved_model_writer import write_saved_model
+from kerastl.spec import spec_of
+from kerastl.tflite_metadata import with_metadata
+
+RUNNERS: Mapping[str, type[ExportedPredictor]] = {
+    **dict.fromkeys(FORMATS, LiteRTPredictor),
+    "saved_model": SavedModelPredictor,
+    "onnx": OnnxPredictor,
+    "openvino": OpenVINOPredictor,
+}
+"""By format, what runs its file."""
+
+_WRITERS = {"saved_model": write_saved_model, "onnx": write_onnx, "openvino": write_openvino}
+
+
+def write_format(model: keras.Model, form: str, file: Path, images: np.ndarray | None) -> str:
+    """Write one format.
+
+    Args:
+        model: A kerastl model in float32.
+        form: The format's name.
+        file: The file or folder, which is not there yet.
+        images: The calibration pictures, for a format that needs them.
+
+    Returns:
+        The reason if the model cannot be converted, else "".
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    try:
+        if form in _WRITERS:
+            _WRITERS[form](model, file)
+        else:
+            file.write_bytes(with_metadata(_converted(model, form, images), spec_of(model).tasks))
+    except OSError:
+        raise
+    except Exception as error:  # the converter raises nearly every type there is
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"the converter refuses the model: {line[:300]}"
+    return ""
+
+
+def _converted(model: keras.Model, form: str, images: np.ndarray | None) -> bytes:
+    if FORMATS[form].calibrated:
+        return conversion.to_int8(model, images)
+    return getattr(conversion, f"to_{form}")(model)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(f.stat().st_size for f in files if f.is_file())

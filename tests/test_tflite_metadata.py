@@ -1,0 +1,80 @@
+"""Labels inside a file: read back, and what the file computes is the same to the bit."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+from tiny_models import TASKS, patches, tiny
+
+from kerastl import conversion
+from kerastl.errors import InputError
+from kerastl.litert import LiteRTModel
+from kerastl.tasks import Task
+from kerastl.tflite_metadata import read_metadata, with_metadata
+
+ODD = (
+    Task('größe, "x"', ["a,b", "c\nd", "大", "it's"]),
+    Task("alarm.é", ["no", "yes"], "binary"),
+    Task("marks", ["u", "v"], "multilabel"),
+)
+
+
+@pytest.fixture(scope="module", params=["float32", "int8"])
+def files(request, tmp_path_factory):
+    """The same file without metadata and with them."""
+    folder, model = tmp_path_factory.mktemp("files"), tiny(ODD)
+    made = {"float32": lambda: conversion.to_float32(model),
+            "int8": lambda: conversion.to_int8(model, patches(8))}  # fmt: skip
+    data = made[request.param]()
+    for name, content in (("without", data), ("with", with_metadata(data, ODD, name="cells"))):
+        (folder / f"{name}.tflite").write_bytes(content)
+    return folder / "without.tflite", folder / "with.tflite"
+
+
+def test_every_task_is_found_by_name_with_its_classes(files):
+    found = read_metadata(files[1])
+    assert found["name"] == "cells"
+    assert {o["name"]: o["labels"] for o in found["outputs"]} == {
+        'größe, "x"': ["a,b", "c d", "大", "it's"],
+        "alarm.é": ["no", "yes"],
+        "marks": ["u", "v"],
+    }
+
+
+def test_outputs_are_told_in_the_order_that_the_file_has(files):
+    model = LiteRTModel(files[1])
+    places = {name: d["index"] for name, d in model._output_details.items()}
+    order = [d["index"] for d in model._interpreter.get_output_details()]
+    told = [o["name"] for o in read_metadata(files[1])["outputs"]]
+    assert [places[name] for name in told] == order
+
+
+def test_it_computes_the_same_to_the_bit(files):
+    before, after = (LiteRTModel(path).predict(patches(5, seed=3)) for path in files)
+    assert before.keys() == after.keys() == {t.name for t in ODD}
+    assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_the_label_files_have_names_of_ours(files):
+    with zipfile.ZipFile(files[1]) as archive:
+        assert archive.namelist() == ["labels_0.txt", "labels_1.txt", "labels_2.txt"]
+
+
+def test_a_file_without_metadata_says_nothing(files):
+    assert read_metadata(files[0]) == {}
+
+
+def test_the_same_model_gives_the_same_bytes():
+    data = conversion.to_float32(tiny())
+    assert with_metadata(data, TASKS) == with_metadata(data, TASKS)
+
+
+def test_damaged_metadata_are_refused(files, tmp_path):
+    data = files[1].read_bytes()
+    (tmp_path / "cut.tflite").write_bytes(data[:-200])
+    (tmp_path / "other.tflite").write_bytes(data.replace(b"M001", b"M999"))
+    (tmp_path / "none.tflite").write_bytes(b"")
+    for name in ("cut", "other", "none"):
+        with pytest.raises(InputError, match="whose metadata cannot be read"):
+            read_metadata(tmp_path / f"{name}.tflite")
