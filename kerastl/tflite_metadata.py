@@ -36,7 +36,8 @@ def with_metadata(data: bytes, tasks: Sequence[Task], *, name: str = "kerastl") 
     """A file with its labels inside: what it computes is the same to the bit.
 
     Each output bears its task's name, with the classes in a text file in a ZIP at the
-    file's end, a line a class; a line break in a name becomes a space.
+    file's end, a line a class; a line break in a name becomes a space. No normalisation
+    is told: our files take grey levels as they are.
 
     Args:
         data: A `.tflite` file whose signature's outputs bear the tasks' names.
@@ -56,7 +57,7 @@ def with_metadata(data: bytes, tasks: Sequence[Task], *, name: str = "kerastl") 
     model.buffers.append(buffer)
     entry.name, entry.buffer = BUFFER, len(model.buffers) - 1
     model.metadata = [*(model.metadata or ()), entry]
-    builder = flatbuffers.Builder(len(data))
+    builder = _Aligned(len(data))
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return _zipped(bytes(builder.Output()), tasks)
 
@@ -84,6 +85,13 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         ) from error
 
 
+class _Aligned(flatbuffers.Builder):
+    """Bytes begin at a multiple of 16, as the schema of weights asks: the Python API forgets."""
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+
 def _output_order(model: Any) -> list[str]:
     """The signature's names in the order of the file's outputs, which is another one."""
     [signature] = [s for s in model.signatureDefs if s.signatureKey == SIGNATURE.encode()]
@@ -99,7 +107,7 @@ def _zipped(data: bytes, tasks: Sequence[Task]) -> bytes:
     file = io.BytesIO(data)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         for number, task in enumerate(tasks):
-            lines = "\n".join(" ".join(c.splitlines()) for c in task.classes)
+            lines = "\n".join(" ".join(c.splitlines()) or " " for c in task.classes)
             archive.writestr(zipfile.ZipInfo(_file_name(number)), lines.encode())
     return file.getvalue()
 
@@ -206,6 +214,8 @@ def _tables(table: Table, slot: int) -> list[Table]:
     at = table.Offset(4 + 2 * slot)
     if not at:
         return []
-    start, size = table.Vector(at), UOffsetTFlags.bytewidth
-    places = [start + size * i for i in range(table.VectorLen(at))]
+    start, size, count = table.Vector(at), UOffsetTFlags.bytewidth, table.VectorLen(at)
+    if start + size * count > len(table.Bytes):
+        raise ValueError(f"a vector of {count} tables")
+    places = [start + size * i for i in range(count)]
     return [Table(table.Bytes, table.Indirect(place)) for place in places]

@@ -56,7 +56,9 @@ def centre(model, images, tasks):
 
 
 @pytest.mark.parametrize(("form", "least"), [("float32", 0.99), ("int8", 0.8)])
-def test_mediapipe_gives_the_keras_answer_of_every_head(exported, form, least):
+def test_mediapipe_gives_the_keras_answer_of_every_head(exported, form, least, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):  # it would send usage metrics
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     import mediapipe
     from mediapipe.tasks.python import vision
     from mediapipe.tasks.python.core.base_options import BaseOptions

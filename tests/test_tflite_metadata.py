@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 
 import pytest
@@ -54,6 +55,28 @@ def test_it_computes_the_same_to_the_bit(files):
     before, after = (LiteRTModel(path).predict(patches(5, seed=3)) for path in files)
     assert before.keys() == after.keys() == {t.name for t in ODD}
     assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_weights_begin_where_every_processor_can_read_them(files):
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = files[1].read_bytes()
+    model = schema.Model.GetRootAs(data)
+    buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
+    starts = [b._tab.Vector(b._tab.Offset(4)) for b in buffers if b.DataLength()]
+    assert len(starts) > 8
+    assert {start % 16 for start in starts} == {0}
+
+
+def test_a_vector_that_is_said_to_be_huge_is_not_read(files, tmp_path):
+    data = bytearray(files[1].read_bytes())
+    place = data.index(b"M001") - 4
+    for number in range(place, place + 400, 4):
+        broken = bytearray(data)
+        broken[number : number + 4] = b"\xff\xff\xff\x7f"
+        (tmp_path / "broken.tflite").write_bytes(broken)
+        with contextlib.suppress(InputError):
+            read_metadata(tmp_path / "broken.tflite")
 
 
 def test_the_label_files_have_names_of_ours(files):
