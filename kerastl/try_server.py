@@ -238,9 +238,9 @@ def serve(
     if runtime is None:
         say("LiteRT.js could not be fetched through npm: the interpreter here runs the file.")
     with open_server(model, host=host, port=port, browser_runtime=runtime) as server:
-        for line in _lines(server):
-            say(line)
         try:
+            for line in _lines(server):
+                say(line)
             if open_browser:
                 webbrowser.open(server.url)
             threading.Event().wait()

@@ -145,13 +145,13 @@ def test_what_is_no_model_gets_one_clear_sentence(folder, tmp_path):
         with pytest.raises(InputError, match=told):
             load_predictor(path)
     fake.unlink()
-    with pytest.raises(InputError, match=r"neither saved_model\.pb nor model\.keras"):
+    with pytest.raises(InputError, match=r"a folder with none of saved_model\.pb, "):
         load_predictor(tmp_path)
 
 
 def test_a_file_without_its_labels_or_with_others_is_refused(folder, tmp_path):
     file = shutil.copy(folder / "model_float32.tflite", tmp_path)
-    with pytest.raises(InputError, match=r"labels\.json, which names the classes"):
+    with pytest.raises(InputError, match=r"model\.json, which names the classes"):
         load_predictor(file)
     told = (folder / "model.json").read_text()
     (tmp_path / "model.json").write_text(told.replace('"zone"', '"area"'))

@@ -288,6 +288,6 @@ def test_ctrl_c_ends_it_cleanly_and_the_network_is_warned_of(folder, tmp_path):
     assert "the interpreter here runs the file" in first[0]
     assert "anyone in your network" in first[2]
     assert "only over https or from localhost" in first[2]
-    assert said.splitlines() == ["Stopped.", "after"]
+    assert said.splitlines() == ["Stopped.", "after"], wrong
     assert process.returncode == 0
     assert "Traceback" not in wrong
