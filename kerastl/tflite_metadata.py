@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flatbuffers
+import numpy as np
 from flatbuffers.number_types import UOffsetTFlags
 from flatbuffers.table import Table
 
@@ -50,6 +51,7 @@ def with_metadata(data: bytes, tasks: Sequence[Task], *, name: str = "kerastl") 
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(data)
+    _take_in(model, data)
     order = _output_order(model)
     tasks = sorted(tasks, key=lambda task: order.index(task.name))
     buffer, entry = schema.BufferT(), schema.MetadataT()
@@ -90,6 +92,14 @@ class _Aligned(flatbuffers.Builder):
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
         return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+
+def _take_in(model: Any, data: bytes) -> None:
+    """Weights that ai-edge-quantizer keeps behind the tables, by their place in the file, inside."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 stand for none
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
 
 
 def _output_order(model: Any) -> list[str]:

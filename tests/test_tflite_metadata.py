@@ -11,6 +11,7 @@ from tiny_models import TASKS, patches, tiny
 from kerastl import conversion
 from kerastl.errors import InputError
 from kerastl.litert import LiteRTModel
+from kerastl.predictors import KerasPredictor
 from kerastl.tasks import Task
 from kerastl.tflite_metadata import read_metadata, with_metadata
 
@@ -21,12 +22,13 @@ ODD = (
 )
 
 
-@pytest.fixture(scope="module", params=["float32", "int8"])
+@pytest.fixture(scope="module", params=["float32", "int8", "weights_int8"])
 def files(request, tmp_path_factory):
     """The same file without metadata and with them."""
     folder, model = tmp_path_factory.mktemp("files"), tiny(ODD)
     made = {"float32": lambda: conversion.to_float32(model),
-            "int8": lambda: conversion.to_int8(model, patches(8))}  # fmt: skip
+            "int8": lambda: conversion.to_int8(model, patches(8)),
+            "weights_int8": lambda: conversion.to_weights_int8(model)}  # fmt: skip
     data = made[request.param]()
     for name, content in (("without", data), ("with", with_metadata(data, ODD, name="cells"))):
         (folder / f"{name}.tflite").write_bytes(content)
@@ -55,6 +57,21 @@ def test_it_computes_the_same_to_the_bit(files):
     before, after = (LiteRTModel(path).predict(patches(5, seed=3)) for path in files)
     assert before.keys() == after.keys() == {t.name for t in ODD}
     assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_weights_kept_behind_the_tables_are_taken_in(tmp_path):
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = tiny(filters=16384)  # behind the tables from 256 KiB on
+    data = conversion.to_weights_int8(model)
+    outside = [b.offset for b in schema.ModelT.InitFromPackedBuf(data).buffers if b.offset]
+    assert outside
+    data = with_metadata(data, TASKS)
+    assert not any(b.offset for b in schema.ModelT.InitFromPackedBuf(data).buffers)
+    (tmp_path / "model.tflite").write_bytes(data)
+    scores = LiteRTModel(tmp_path / "model.tflite").predict(patches(4))
+    live = KerasPredictor(model).predict(patches(4))
+    assert all(abs(scores[t.name] - live[t.name]).max() < 0.02 for t in TASKS)
 
 
 def test_weights_begin_where_every_processor_can_read_them(files):

@@ -19,12 +19,12 @@ TASKS = (
 )
 
 
-def tiny(tasks=TASKS, seed=0):
+def tiny(tasks=TASKS, seed=0, filters=8):
     """A convolution, a pooling and one head per task, with weights drawn by `seed`."""
     keras.utils.set_random_seed(seed)
     x = keras.Input((None, None, 3))
     h = keras.layers.Rescaling(1 / 127.5, -1)(x)
-    h = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(h)
+    h = keras.layers.Conv2D(filters, 3, strides=2, activation="relu")(h)
     return create_model(keras.Model(x, h), tasks, image_size=SIZE, seed=seed)
 
 
