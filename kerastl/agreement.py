@@ -108,7 +108,7 @@ def agreement(
         lost = difference(
             task, labels, *usable, metric="accuracy", thresholds=thresholds, draws=draws, seed=seed
         )
-    return Agreement(float(alike.mean()), largest, len(ours), accuracy, alike.size, lost)
+    return Agreement(float(alike.mean()), largest, len(ours), accuracy, lost)
 
 
 def _plain(value: float) -> float | None:

@@ -47,7 +47,7 @@ def _answers(form: Format, task: Agreement) -> Iterator[str]:
         low, high = task.same_interval
         yield (
             f"gives the Keras model's answer {task.same:.1%} [{low:.1%}, {high:.1%}] of the time "
-            f"(n = {task.answers}); {form.same:.0%} is the least"
+            f"(n = {task.n}); {form.same:.0%} is the least"
         )
     lost = task.difference
     if lost is not None and lost.high < -form.points:

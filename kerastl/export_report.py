@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kerastl.bootstrap import wilson
 from kerastl.differences import Difference
+from kerastl.errors import InputError
 from kerastl.latency import Latency
+from kerastl.sidecar import NAME
 from kerastl.tflite_file import TFLiteFacts
 
 
@@ -37,7 +39,6 @@ class Agreement:
         largest: The largest difference between two scores; None if one is NaN.
         n: Pictures compared.
         accuracy: The file's own accuracy.
-        answers: Answers behind `same`: the pictures, or pictures times labels.
         difference: The file's accuracy less Keras', paired by picture, with its
             interval; None without labels.
     """
@@ -46,13 +47,15 @@ class Agreement:
     largest: float | None
     n: int
     accuracy: Accuracy
-    answers: int = 0
     difference: Difference | None = None
 
     @property
     def same_interval(self) -> tuple[float, float]:
-        """The 95 % interval (Wilson's) of `same`."""
-        return wilson(self.same, self.answers)
+        """The 95 % interval (Wilson's) of `same`.
+
+        A multilabel task's labels are not taken to be independent: n is the pictures.
+        """
+        return wilson(self.same, self.n)
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,15 @@ class ExportReport:
         pictures: How many.
         keras: By task, the Keras model's own accuracy.
         files: One entry for each format.
+        aside: Files of an earlier export of other tasks, sizes or thresholds, which are
+            now called `<name>.older`.
     """
 
     source: str
     pictures: int
     keras: dict[str, Accuracy]
     files: tuple[ExportedFile, ...]
+    aside: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
@@ -110,6 +116,18 @@ class ExportReport:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+
+class RefusedExport(InputError):
+    """An export of which some files were not kept.
+
+    Attributes:
+        report: What was found of all of them.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str], report: ExportReport):
+        super().__init__(message, faults)
+        self.report = report
 
 
 def _lines(report: ExportReport) -> Iterator[str]:
@@ -123,6 +141,8 @@ def _lines(report: ExportReport) -> Iterator[str]:
         for task, a in file.tasks.items():
             yield from _task_lines(task, a)
         yield from (f"  note: {note}" for note in file.notes)
+    for name in report.aside:
+        yield f"{name}.older was {name}, of an earlier export that {NAME} does not describe"
 
 
 def _about(file: ExportedFile) -> Iterator[str]:

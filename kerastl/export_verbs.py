@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerastl.console import err, out, say, title
-from kerastl.errors import InputError
+from kerastl.export_report import RefusedExport
 from kerastl.exporting import export as export_model
 from kerastl.file_check import check_file
 from kerastl.formats import check_formats
@@ -62,18 +62,11 @@ def export(
 
 
 def _exported(net: keras.Model, folder: Path, formats: Sequence[str], **options: Any) -> Plain:
-    """The report of an export; where files were refused, the one that was written first."""
-    before = _stamp(folder / REPORT)
+    """The report of an export, also where files were refused."""
     try:
         return export_model(net, folder, formats, **options).to_dict()
-    except InputError:
-        if _stamp(folder / REPORT) == before:
-            raise
-        return json.loads((folder / REPORT).read_text("utf-8"))["export"]
-
-
-def _stamp(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None
+    except RefusedExport as error:
+        return error.report.to_dict()
 
 
 def check(
@@ -139,6 +132,8 @@ def show_contract(report: Plain) -> None:
     for file in report["files"]:
         for note in file["notes"]:
             say(f"{file['format']}: {note}")
+    for name in report["aside"]:
+        say(f"{name}.older was {name}, of an earlier export that {NAME} does not describe.")
 
 
 def _table(heads: Sequence[str], rows: Any, *, words: int) -> Table:

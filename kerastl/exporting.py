@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +17,17 @@ from kerastl.batches import Batch
 from kerastl.contract import breaches
 from kerastl.errors import InputError
 from kerastl.evaluation import batches_of, held_out
-from kerastl.export_report import ExportedFile, ExportReport
+from kerastl.export_folder import keep
+from kerastl.export_report import ExportedFile, ExportReport, RefusedExport
 from kerastl.format_files import RUNNERS, size_of, write_format
 from kerastl.formats import DEFAULT, FORMATS, check_formats
 from kerastl.latency import measure_latency
 from kerastl.manifest import Manifest
 from kerastl.predictors import KerasPredictor, Predictor
-from kerastl.quantization_advice import advice
-from kerastl.reports import update_report
-from kerastl.sidecar import write_sidecar
+from kerastl.quantization_advice import advice, slowness
 from kerastl.tflite_file import read_facts
 
-CALIBRATION, EVALUATION, RANDOM = 200, 256, 16
+CALIBRATION, EVALUATION, RANDOM = 200, 256, 64
 DRAWS = 1000
 THREADS = (1, 2)
 
@@ -52,8 +49,9 @@ def export(
     file the batch is 1), preprocesses them itself and gives one output per task:
     class scores `[batch, classes]`. Beside them go `model.json`, which says what an
     app needs to know, and `report.json`. A file is kept only when it holds the
-    contract of its format (`formats.FORMATS`) against the Keras model; one that was
-    there before is replaced only by a better one.
+    contract of its format (`formats.FORMATS`) against the Keras model. One that was
+    there before is replaced only by one that does; of another format it stays, or, where
+    `model.json` would no longer be true of it, goes aside as `<name>.older`.
 
     Args:
         model: A kerastl model.
@@ -74,10 +72,10 @@ def export(
         The `ExportReport`.
 
     Raises:
-        InputError: For formats or pictures that will not do; when a format could
-            not be written; and when a file breaks its contract: it is kept as
-            `<name>.rejected`. The other files and the report are then written all
-            the same.
+        InputError: For formats or pictures that will not do.
+        RefusedExport: An InputError: when a format could not be written, and when a
+            file breaks its contract; it is kept as `<name>.rejected`. The other files
+            and the report, which is the error's `report`, are written all the same.
 
     Example:
         >>> from kerastl.models import classifier
@@ -103,7 +101,7 @@ def export(
                       for f in chosen}  # fmt: skip
             report = _check(ours, Path(work), causes, (batches, source), seed)
             report = _judged(report, Path(work), images, waive=waive, latency=latency)
-            _keep(ours, folder, Path(work), report)
+            report = keep(model, ours, folder, Path(work), report)
     except OSError as error:
         cause = error.strerror or str(error)
         raise InputError(
@@ -204,61 +202,29 @@ def _judged(
     """The report with what each file is made of, what it breaks and what helps."""
     written = {f.format: work / f.file for f in report.files if not f.cause}
     facts = {n: read_facts(path) for n, path in written.items() if FORMATS[n].tflite}
+    times = {n: tuple(measure_latency(written[n], threads) for threads in THREADS)
+             for n in (facts if latency else ())}  # fmt: skip
     files = []
     for file in report.files:
-        name, timed = file.format, latency and file.format in facts
-        file = replace(
-            file,
-            facts=facts.get(name),
-            latency=tuple(measure_latency(written[name], n) for n in THREADS if timed),
-            notes=advice(name, facts.get(name), facts.get("float32"), images),
+        name = file.format
+        notes = (
+            *advice(name, facts.get(name), facts.get("float32"), images),
+            *slowness(name, times.get(name, ()), times.get("float32", ())),
         )
+        file = replace(file, facts=facts.get(name), latency=times.get(name, ()), notes=notes)
         broken = [] if file.cause else breaches(FORMATS[name], file)
         waived = bool(broken) and name in waive
         files.append(replace(file, cause=file.cause or "; ".join(broken), waived=waived))
     return replace(report, files=tuple(files))
 
 
-def _keep(ours: Predictor, folder: Path, work: Path, report: ExportReport) -> None:
-    """Move what was written into place: a good file over its older one, a bad one aside."""
-    for file in report.files:
-        new = work / file.file
-        if new.exists():
-            name = f"{file.file}.rejected" if file.refused else file.file
-            _place(new, folder / name, work / f"{file.file}.older")
-    kept = {f.format: _told(f, folder / f.file) for f in report.files if not f.refused}
-    write_sidecar(
-        folder, ours.tasks, ours.image_size, ours.thresholds, files=kept,
-        scores={task: asdict(accuracy) for task, accuracy in report.keras.items()},
-    )  # fmt: skip
-    update_report(folder, export=report.to_dict())
-
-
-def _place(new: Path, target: Path, aside: Path) -> None:
-    """Replace `target`, which may be a folder: it is put back where that fails."""
-    moved = target.is_dir()
-    if moved:
-        os.replace(target, aside)
-    try:
-        os.replace(new, target)
-    except OSError:
-        if moved:
-            os.replace(aside, target)
-        raise
-
-
-def _told(file: ExportedFile, path: Path) -> dict[str, Any]:
-    """What an app may check of a file before it loads it."""
-    digest = {} if path.is_dir() else {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return {"file": file.file, "bytes": file.size, **digest, "waived": file.waived}
-
-
 def _raise_refused(report: ExportReport) -> None:
     faults = [f"{f.file}: {f.cause}" for f in report.files if f.refused]
     if faults:
-        raise InputError(
+        raise RefusedExport(
             f"{len(faults)} of {len(report.files)} files were not kept. Expected files that can "
             "be converted and hold the contract of their format. report.json has the figures; "
             "waive a format to keep its file as it is.",
             faults,
+            report,
         )

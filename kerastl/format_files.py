@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 
 from kerastl import conversion
 from kerastl.formats import FORMATS
+from kerastl.litert import SIGNATURE, LiteRTModel
 from kerastl.onnx_conversion import write_onnx, write_openvino
 from kerastl.predictors import (
     ExportedPredictor,
@@ -18,8 +19,10 @@ from kerastl.predictors import (
     OpenVINOPredictor,
     SavedModelPredictor,
 )
-from kerastl.saved_model_writer import write_saved_model
+from kerastl.saved_model_writer import BYTES_INPUT, BYTES_SIGNATURE, write_saved_model
+from kerastl.sidecar import INPUT
 from kerastl.spec import spec_of
+from kerastl.tasks import Task
 from kerastl.tflite_metadata import with_metadata
 
 RUNNERS: Mapping[str, type[ExportedPredictor]] = {
@@ -65,6 +68,30 @@ def _converted(model: keras.Model, form: str, images: np.ndarray | None) -> byte
     if FORMATS[form].calibrated:
         return conversion.to_int8(model, images)
     return getattr(conversion, f"to_{form}")(model)
+
+
+def ports(form: str, tasks: Sequence[Task], image_size: tuple[int, int], path: Path) -> dict:
+    """The signatures of a written file: their inputs and outputs by name, in plain JSON values.
+
+    Args:
+        form: The file's format.
+        tasks: Its tasks.
+        image_size: Height and width, in pixels.
+        path: The file or folder.
+
+    Returns:
+        By signature `inputs` and `outputs`, each with its dtype and its shape (null is
+        any number), and where it holds codes their scale and zero point.
+    """
+    if FORMATS[form].tflite:
+        return {SIGNATURE: LiteRTModel(path).ports}
+    made = {t.name: {"dtype": "float32", "shape": [None, len(t.classes)]} for t in tasks}
+    images = {INPUT: {"dtype": "uint8", "shape": [None, *image_size, 3]}}
+    found = {SIGNATURE: {"inputs": images, "outputs": made}}
+    if form == "saved_model":
+        encoded = {BYTES_INPUT: {"dtype": "string", "shape": [None]}}
+        found[BYTES_SIGNATURE] = {"inputs": encoded, "outputs": made}
+    return found
 
 
 def size_of(path: Path) -> int:

@@ -65,6 +65,19 @@ class LiteRTModel:
         """The number of scores by output name."""
         return {name: int(d["shape"][-1]) for name, d in self._output_details.items()}
 
+    @property
+    def ports(self) -> dict[str, dict[str, Any]]:
+        """The `inputs` and the `outputs` by name, in plain JSON values.
+
+        Each has its `dtype` and its `shape`; where it holds codes also the `scale` and
+        the `zero_point`: value = (code - zero_point) * scale.
+        """
+        given = {self._input_name: self._input}
+        return {
+            "inputs": {name: _port(details) for name, details in given.items()},
+            "outputs": {name: _port(details) for name, details in self._output_details.items()},
+        }
+
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """The scores of some images, one run of the interpreter for each.
 
@@ -106,6 +119,12 @@ class LiteRTModel:
         values = np.concatenate(ran).astype("float32")
         scale, zero = self._output_details[name]["quantization"]
         return (values - zero) * np.float32(scale) if scale else values
+
+
+def _port(details: Mapping[str, Any]) -> dict[str, Any]:
+    scale, zero = details["quantization"]
+    codes = {"scale": float(scale), "zero_point": int(zero)} if scale else {}
+    return {"dtype": np.dtype(details["dtype"]).name, "shape": details["shape"].tolist(), **codes}
 
 
 def _open(path: Path, threads: int | None) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kerastl.latency import Latency
 from kerastl.tflite_file import TFLiteFacts
 
 FEW = 100
@@ -13,6 +14,15 @@ FEW = 100
 
 DARK, BRIGHT = 64, 192
 """Grey levels between which some of the calibration pictures' mean should lie."""
+
+FASTER = {
+    "dynamic": "every layer's input is rounded as it comes; int8 is as small and rounds once, "
+    "float16 is as fast as float32",
+    "weights_int8": "the weights are unpacked as they are used; int8 is as small and computes in "
+    "integers, float16 is as fast as float32",
+    "int8": "float16 is as fast as float32",
+}
+"""By format, what to use where it is slow."""
 
 
 def advice(
@@ -38,6 +48,31 @@ def advice(
     if form == "dynamic" and facts is not None and float32 is not None:
         found += _versions(facts, float32)
     return tuple(found)
+
+
+def slowness(form: str, times: Sequence[Latency], float32: Sequence[Latency]) -> tuple[str, ...]:
+    """Whether a file of 8-bit numbers is slower here than float32, and what is faster.
+
+    Args:
+        form: The name of its format.
+        times: How long it takes, by threads.
+        float32: How long the float32 file takes, by the same threads.
+
+    Example:
+        >>> slow, fast = Latency(1, 12.7, 12.5, 12.9, 30), Latency(1, 10.5, 10.4, 10.7, 30)
+        >>> slowness("dynamic", [slow], [fast])
+        ("it takes 12.7 ms with 1 thread, and float32 10.5 ms: ...",)
+        >>> slowness("dynamic", [fast], [slow])
+        ()
+    """
+    if form not in FASTER:
+        return ()
+    return tuple(
+        f"it takes {one} with {one.threads} thread{'s'[: one.threads - 1]}, and float32 {plain}: "
+        f"{FASTER[form]}"
+        for one, plain in zip(times, float32, strict=False)
+        if one.low > plain.high
+    )
 
 
 def _calibration(images: np.ndarray) -> Iterator[str]:

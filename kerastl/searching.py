@@ -21,12 +21,14 @@ from kerastl.leaderboard import Leaderboard, leaderboard
 from kerastl.manifest import Manifest
 from kerastl.models import Backbone
 from kerastl.oracles import TUNERS, keep_best, make_oracle
+from kerastl.provenance import training_digest
 from kerastl.search_loop import run_search
 from kerastl.search_progress import SearchProgress, Told, most_trials
 from kerastl.search_settings import TRIALS, data_digest, same_search
 from kerastl.search_space import Range
-from kerastl.spec import Trainable
+from kerastl.spec import Trainable, spec_of, with_spec
 from kerastl.task_pool import WorkerDied, open_pool
+from kerastl.training_data import parts
 from kerastl.trial_jobs import CHECKPOINT, Job, Outcome, give_up, read_record, read_rows, run_job
 
 log = logging.getLogger("kerastl")
@@ -235,7 +237,9 @@ def _winner(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> keras.M
             weights = Path(folder) / CHECKPOINT
         model = hypermodel.build(hp)
         model.load_weights(weights)
-    return model
+    train, _ = parts(data, None)
+    digest = training_digest(train, data.tasks, hypermodel.cache)
+    return with_spec(model, spec_of(model), trained_on=(digest,))
 
 
 def _absolute(data: Manifest) -> Manifest:

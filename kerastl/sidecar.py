@@ -37,7 +37,7 @@ def describe(
     *,
     files: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
-    data: str | None = None,
+    data: Sequence[str | None] = (),
 ) -> dict[str, Any]:
     """The contents of `model.json` as plain JSON values.
 
@@ -47,7 +47,7 @@ def describe(
         thresholds: By task, as a Spec's; by default 0.5.
         files: By format what there is to say of its file, in plain JSON values.
         scores: By task, likewise.
-        data: The digest of the training data; None where it is not known.
+        data: The digests of what the model was trained on, as in its Spec.
     """
     at = complete(tasks, thresholds)
     return {
@@ -65,7 +65,7 @@ def describe(
         "tasks": [_described(t, at.get(t.name)) for t in tasks],
         "files": dict(files or {}),
         "scores": dict(scores or {}),
-        "training_data": data,
+        "training_data": list(data),
     }
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import numbers
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl.augmentation import Augment, augmenter
+from kerastl.augmentation import augmenter
 from kerastl.batches import check_pictures
 from kerastl.cuts import Cut, between, find_cut, split, trained_cut
 from kerastl.datasets import check_storable, formed, held, most_examples
@@ -27,6 +25,7 @@ from kerastl.manifest import Manifest
 from kerastl.progress import counting, tell
 from kerastl.room import size
 from kerastl.sampling import Sampler, read_array, read_pictures
+from kerastl.source_options import Options, use_features
 from kerastl.spec import spec_of
 from kerastl.training_data import checked, identity, learnable, parts, steps
 
@@ -44,20 +43,6 @@ class Inputs(NamedTuple):
     validation: Any
     steps: int
     feed: Sampler | Gathered | None = None
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the examples are made, the same for every phase."""
-
-    batch_size: int
-    seed: int
-    augment: Augment | None = None
-    views: int = 1
-    cache: bool | str | Path = "auto"
-    engine: str = "auto"
-    budget: int | None = None
-    show: bool = False
 
 
 class Source:
@@ -84,7 +69,7 @@ class Source:
         train, validation = parts(train, validation_data)
         self.train = learnable(checked(train, self.spec))
         self.validation = None if validation is None else checked(validation, self.spec)
-        self.cached = _use_features(options)
+        self.cached = use_features(options)
         self.base = self._first_base(model) if self.cached else None
         self.folder: Any = None
         self._features: dict[tuple[str, str], Features] = {}
@@ -239,11 +224,10 @@ class Source:
         if count is None:
             count = 0 if budget is None else most_examples(data)
         needed = feature_bytes(prefix, count, views)
-        own = not isinstance(self.options.cache, bool) and self.options.cache != "auto"
+        own = self.options.folder
         taken = sum(f.values.nbytes for f in self._features.values() if f.keys is None)
         if isinstance(data, Manifest) and (own or needed > IN_MEMORY):
-            folder = Path(self.options.cache) if own else self._temporary()
-            return folder, None if budget is None else max(budget - taken, 0)
+            return own or self._temporary(), None if budget is None else max(budget - taken, 0)
         if budget is not None and taken + needed > budget:
             raise InputError(
                 f"The features take {size(needed)}, and the budget is {size(budget)}, of which "
@@ -255,34 +239,6 @@ class Source:
     def _temporary(self) -> Path:
         self.folder = self.folder or tempfile.TemporaryDirectory(prefix="kerastl-features-")
         return Path(self.folder.name)
-
-
-def _use_features(options: Options) -> bool:
-    """Whether the options let features be stored."""
-    budget = options.budget
-    if budget is not None and (not _whole(budget) or budget < 0):
-        raise InputError(f"Expected budget= in bytes, 0 or more. Received: {budget!r}.")
-    if options.views > 1 and options.augment is None:
-        raise InputError(f"views={options.views} needs augment=: views are its stored results.")
-    changing = options.augment is not None and options.views == 1
-    if options.cache is False:
-        return False
-    if changing and options.cache != "auto":
-        raise InputError(
-            "Random augmentation and stored features exclude each other. Give views=k to "
-            "store k augmented copies of each picture, or cache=False."
-        )
-    if changing:
-        tell(
-            "Every epoch runs the whole network: augmentation changes the pictures each time. "
-            "views=k would store k augmented copies of each.",
-            options.show,
-        )
-    return not changing
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def worthwhile_cut(model: keras.Model) -> Cut | None:

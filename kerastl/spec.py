@@ -45,6 +45,7 @@ class Spec:
     train_batch_norm: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    trained_on: tuple[str | None, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "thresholds", check_thresholds(self.tasks, self.thresholds))
@@ -55,6 +56,7 @@ class Spec:
         plain["tasks"] = [t.to_dict() for t in self.tasks]
         plain["image_size"] = list(self.image_size)
         plain["rates"] = dict(self.rates)
+        plain["trained_on"] = list(self.trained_on)
         plain["thresholds"] = {name: list(values) for name, values in self.thresholds.items()}
         return plain
 
@@ -70,6 +72,7 @@ class Spec:
             values["tasks"] = tuple(Task(**t) for t in values["tasks"])
             height, width = values["image_size"]
             values["image_size"] = (int(height), int(width))
+            values["trained_on"] = tuple(values.get("trained_on", ()))
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"This is no description of a kerastl model: {error}") from error

@@ -95,7 +95,7 @@ class _Aligned(flatbuffers.Builder):
 
 
 def _take_in(model: Any, data: bytes) -> None:
-    """Weights that ai-edge-quantizer keeps behind the tables, by their place in the file, inside."""
+    """Bring in the weights that ai-edge-quantizer keeps behind the tables, by their place."""
     for buffer in model.buffers:
         if buffer.offset > 1:  # 0 and 1 stand for none
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)

@@ -22,8 +22,10 @@ from kerastl.gathering import Gathered, hasten
 from kerastl.listeners import Drawn, Order, Rate, callbacks_of, counts_batches
 from kerastl.optimizers import DepthwiseAdamW, depth_multipliers, schedule
 from kerastl.progress import EpochBar
+from kerastl.provenance import training_digest
 from kerastl.resume import KeepState, Resume
-from kerastl.sources import Options, Source
+from kerastl.source_options import Options
+from kerastl.sources import Source
 from kerastl.spec import Trainable, spec_of, with_spec
 from kerastl.trainable import (
     Movement,
@@ -163,6 +165,7 @@ def fit(
     settings.pop("verbose")
     before, trained, compiled = weights_digest(model), set[str](), model.get_compile_config()
     state = Resume(resume, settings)
+    _remember(model, source)
     histories = []
     try:
         for phase in phases:
@@ -276,6 +279,14 @@ def _forget_thresholds(model: keras.Model) -> None:
     if spec.thresholds:
         log.info("The decision thresholds are 0.5 again: they were tuned before this fit.")
         with_spec(model, spec, thresholds={})
+
+
+def _remember(model: keras.Model, source: Source) -> None:
+    """Tell the model what it is trained on; the same data twice running are told once."""
+    spec = spec_of(model)
+    digest = training_digest(source.train, spec.tasks, source.options.folder)
+    if spec.trained_on[-1:] != (digest,):
+        with_spec(model, spec, trained_on=(*spec.trained_on, digest))
 
 
 def _history(model, histories, found: Movement) -> keras.callbacks.History:

@@ -16,7 +16,7 @@ NONE = Accuracy(None, None, None, 0)
 
 
 def file(form, facts=None, **found):
-    task = {"same": 1.0, "largest": 0.0, "n": 1000, "accuracy": NONE, "answers": 1000, **found}
+    task = {"same": 1.0, "largest": 0.0, "n": 1000, "accuracy": NONE, **found}
     return ExportedFile(form, "file", 1, {"defect": Agreement(**task)}, facts=facts)
 
 
@@ -51,7 +51,7 @@ def test_answers_are_held_where_the_pictures_are_enough_to_tell():
         "90% is the least"
     ]
     assert broken("int8", same=0.89) == []
-    assert broken("int8", same=0.5, answers=2) == []
+    assert broken("int8", same=0.5, n=2) == []
 
 
 def test_a_loss_is_a_breach_only_outside_the_noise():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 
 import keras
 import numpy as np
@@ -14,9 +15,15 @@ from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 from kerastl import conversion
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate
-from kerastl.exporting import EVALUATION, export
+from kerastl.export_folder import sha256
+from kerastl.export_report import RefusedExport
+from kerastl.exporting import EVALUATION, RANDOM, export
 from kerastl.models import create_model
+from kerastl.network_key import network_key
 from kerastl.predictors import KerasPredictor, load_predictor
+from kerastl.provenance import training_digest
+from kerastl.spec import spec_of, with_spec
+from kerastl.training import fit
 
 NAMES = [
     "model.json", "model_dynamic.tflite", "model_float16.tflite", "model_float32.tflite",
@@ -83,7 +90,7 @@ def test_the_terminal_stays_quiet(model, tmp_path, capfd):
 
 def test_without_pictures_random_images_are_used_and_the_report_says_so(model, tmp_path):
     report = export(model, tmp_path, ["float32"])
-    assert (report.source, report.pictures) == ("random images", 16)
+    assert (report.source, report.pictures) == ("random images", RANDOM)
     assert report.keras["zone"].value is None
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "model.json",
@@ -206,3 +213,89 @@ def test_exporting_again_replaces_what_was_there(tmp_path):
     np.testing.assert_allclose(made["zone"], ours["zone"], atol=1e-5)
     np.testing.assert_allclose(made["zone"], expected["zone"], atol=1e-5)
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_model_json_says_what_each_file_is_and_needs(model, exported):
+    folder, report = exported
+    told = json.loads((folder / "model.json").read_text())
+    assert list(told["files"]) == [file.format for file in report.files]
+    assert {entry["network"] for entry in told["files"].values()} == {network_key(model)}
+    for file in report.files:
+        entry, path = told["files"][file.format], folder / file.file
+        assert (entry["file"], entry["bytes"], entry["waived"]) == (file.file, file.size, False)
+        assert entry["sha256"] == sha256(path)
+        one = entry["signatures"]["serving_default"]
+        assert one["inputs"]["images"]["dtype"] == "uint8"
+        assert one["inputs"]["images"]["shape"][1:] == [SIZE, SIZE, 3]
+        assert {n: o["shape"][1] for n, o in one["outputs"].items()} == {
+            "zone": 3, "alarm": 2, "marks": 2
+        }  # fmt: skip
+    assert told["files"]["saved_model"]["signatures"]["serve_bytes"]["inputs"] == {
+        "encoded": {"dtype": "string", "shape": [None]}
+    }
+    outputs = told["files"]["int8"]["signatures"]["serving_default"]["outputs"]
+    assert outputs["zone"] == {"dtype": "uint8", "shape": [1, 3], "scale": 1 / 256, "zero_point": 0}
+
+
+def test_model_json_says_what_the_model_was_trained_on(manifest, tmp_path):
+    model = tiny()
+    fit(model, manifest, epochs=1, verbose=0)
+    export(model, tmp_path, "float32", evaluation=manifest, latency=False)
+    told = json.loads((tmp_path / "model.json").read_text())["training_data"]
+    assert told == [training_digest(manifest.split("train"), TASKS)]
+
+
+def test_sha256_of_a_folder_is_what_sha256sum_says(exported):
+    folder = exported[0] / "saved_model"
+    line = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    said = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+    assert said.stdout.split()[0] == sha256(folder)
+
+
+def test_a_file_of_an_earlier_export_stays_while_model_json_is_true_of_it(model, tmp_path):
+    export(model, tmp_path, ["saved_model", "float32"], latency=False)
+    before = json.loads((tmp_path / "model.json").read_text())["files"]
+    report = export(tiny(seed=5), tmp_path, "float16", latency=False)
+    told = json.loads((tmp_path / "model.json").read_text())["files"]
+    assert report.aside == ()
+    assert list(told) == ["saved_model", "float32", "float16"]
+    assert {name: told[name] for name in before} == before
+    assert told["float16"]["network"] != told["float32"]["network"]
+
+
+def test_a_file_that_model_json_would_misread_goes_aside(model, tmp_path):
+    export(model, tmp_path, ["saved_model", "float32"], latency=False)
+    older = (tmp_path / "model_float32.tflite").read_bytes()
+    other = with_spec(tiny(seed=5), spec_of(tiny()), thresholds={"alarm": [0.9]})
+    report = export(other, tmp_path, "float16", latency=False)
+    assert report.aside == ("saved_model", "model_float32.tflite")
+    assert "model_float32.tflite.older was model_float32.tflite" in str(report)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "model.json", "model_float16.tflite", "model_float32.tflite.older", "report.json",
+        "saved_model.older",
+    ]  # fmt: skip
+    assert (tmp_path / "model_float32.tflite.older").read_bytes() == older
+    assert list(json.loads((tmp_path / "model.json").read_text())["files"]) == ["float16"]
+    export(model, tmp_path, ["saved_model"], latency=False)
+    again = export(other, tmp_path, ["float16"], latency=False)
+    assert again.aside == ("saved_model",)
+
+
+def test_a_refused_export_leaves_model_json_true_of_the_files(model, tmp_path, monkeypatch):
+    export(model, tmp_path, "float32", latency=False)
+    before = (tmp_path / "model.json").read_bytes()
+    other = with_spec(tiny(seed=5), spec_of(tiny()), thresholds={"alarm": [0.9]})
+    with monkeypatch.context() as patched:
+        true = conversion.to_float32
+        patched.setattr(conversion, "to_float32", lambda _: true(model))
+        with pytest.raises(RefusedExport) as error:
+            export(other, tmp_path, "float32", latency=False)
+    assert [file.refused for file in error.value.report.files] == [True]
+    assert (tmp_path / "model.json").read_bytes() == before
+    assert load_predictor(tmp_path / "model_float32.tflite").thresholds["alarm"] == (0.5,)
+    assert (tmp_path / "model_float32.tflite.rejected").is_file()
+    export(other, tmp_path, "float32", latency=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "model.json", "model_float32.tflite", "report.json",
+    ]  # fmt: skip
+    assert load_predictor(tmp_path / "model_float32.tflite").thresholds["alarm"] == (0.9,)

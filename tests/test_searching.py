@@ -14,6 +14,7 @@ from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
 from kerastl.leaderboard import trial_score
 from kerastl.oracles import make_oracle
+from kerastl.provenance import training_digest
 from kerastl.search_progress import most_trials
 from kerastl.search_space import SearchSpace
 from kerastl.spec import spec_of
@@ -60,6 +61,8 @@ def test_the_model_is_the_chosen_trials(found, data):
     layers = 0 if row["trainable"] == "heads" else 4
     assert spec_of(result.model).trainable == layers
     assert result.model.compiled
+    train = data.split("train")
+    assert spec_of(result.model).trained_on == (training_digest(train, data.tasks),)
 
 
 def test_files_of_the_search(found):

@@ -15,7 +15,8 @@ from kerastl.manifest import Manifest
 from kerastl.models import classifier
 from kerastl.readers import read_folder
 from kerastl.shard_array import ShardArray
-from kerastl.sources import Options, Source
+from kerastl.source_options import Options
+from kerastl.sources import Source
 from kerastl.tasks import Task
 from kerastl.trainable import set_trainable
 from kerastl.training_data import identity, parts
