@@ -25,7 +25,8 @@ test: setup
 
 # What the test of the page needs: Debian's chromium, Node.js, and playwright-core.
 browser:
-	@command -v chromium >/dev/null && command -v npm >/dev/null || \
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
+	&& command -v npm >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -q -y --no-install-recommends chromium nodejs npm; \
 	else echo "Install chromium, nodejs and npm, then run make browser again." >&2; exit 1; fi

@@ -10,7 +10,6 @@ from typing import Any
 
 from kerastl.errors import InputError
 from kerastl.formats import FORMATS
-from kerastl.litert import LiteRTModel
 from kerastl.predictors import LiteRTPredictor
 from kerastl.runs import MODEL
 
@@ -76,8 +75,9 @@ def _file_in(folder: Path) -> Path:
 def about_of(file: Path, predictor: LiteRTPredictor, runtime: Path | None) -> dict[str, Any]:
     """What the page has to know (`/about.json`), in plain JSON values."""
     height, width = predictor.image_size
-    # LiteRT.js gives and takes the codes of a quantised file, and does not tell their scales.
-    browser = runtime is not None and not _has_codes(predictor.model)
+    made = predictor.model.ports["outputs"]
+    # LiteRT.js gives and takes the codes of a quantised file: the page makes scores of them.
+    browser = runtime is not None and predictor.model.input_scale == (1.0, 0)
     return {
         "title": f"{file.resolve().parent.name}/{file.name}",
         "runtime": "browser" if browser else "interpreter",
@@ -90,15 +90,11 @@ def about_of(file: Path, predictor: LiteRTPredictor, runtime: Path | None) -> di
                 "classes": list(task.classes),
                 "thresholds": list(predictor.thresholds.get(task.name, ())),
                 "output": task.name,
+                **{part: made[task.name].get(part) for part in ("scale", "zero_point")},
             }
             for task in predictor.tasks
         ],
     }
-
-
-def _has_codes(model: LiteRTModel) -> bool:
-    scales = [output["quantization"][0] for output in model._output_details.values()]
-    return model.input_scale != (1.0, 0) or any(scales)
 
 
 def routes_of(file: Path, runtime: Path | None) -> dict[str, Path]:

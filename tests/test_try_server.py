@@ -109,7 +109,8 @@ def test_about_says_what_the_page_needs(server):
     assert about["input"] == {"height": SIZE, "width": SIZE, "dtype": dtype}
     assert about["tasks"] == [
         {"name": t.name, "kind": t.kind, "classes": list(t.classes), "output": t.name,
-         "thresholds": {"alarm": [0.3], "marks": [0.2, 0.7]}.get(t.name, [])}
+         "thresholds": {"alarm": [0.3], "marks": [0.2, 0.7]}.get(t.name, []),
+         "scale": None, "zero_point": None}
         for t in TASKS
     ]  # fmt: skip
 
@@ -120,12 +121,14 @@ def test_without_litert_js_the_interpreter_is_told(folder):
         assert ask(server, "/litert/core/dist/index.js")[0] == 404
 
 
-def test_a_quantised_file_is_run_by_the_interpreter_which_gives_real_scores(runtime, tmp_path):
-    # LiteRT.js gives 141 where the score is 141 / 256.
+def test_the_page_is_told_what_the_codes_of_a_quantised_file_mean(runtime, tmp_path):
+    # LiteRT.js gives 141 where the score is 141 / 256; the interpreter behind the page the score.
     (tmp_path / "model_int8.tflite").write_bytes(to_int8(tiny(), patches()))
     write_sidecar(tmp_path, TASKS, (SIZE, SIZE))
     with open_server(tmp_path, browser_runtime=runtime) as server:
-        assert json.loads(ask(server, "/about.json")[2])["runtime"] == "interpreter"
+        about = json.loads(ask(server, "/about.json")[2])
+        assert about["runtime"] == "browser"
+        assert [(t["scale"], t["zero_point"]) for t in about["tasks"]] == [(1 / 256, 0)] * 3
         scores = json.loads(ask(server, "/scores", patches(1).tobytes())[2])["scores"]
     assert sum(scores["zone"]) == pytest.approx(1, abs=0.02)
 

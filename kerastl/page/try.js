@@ -33,24 +33,29 @@ function filterOf(from, to) {
   });
 }
 
+// As Pillow does it, which kerastl reads files with: the width first, rounded, then the height.
 function stretch({ data, width, height }, toWidth, toHeight) {
   const across = filterOf(width, toWidth), down = filterOf(height, toHeight);
-  const rows = new Float32Array(height * toWidth * 3);
+  const rows = new Uint8ClampedArray(height * toWidth * 3), line = toWidth * 3;
   for (let y = 0; y < height; y++)
-    across.forEach(({ first, weights }, x) => weights.forEach((w, k) => {
+    across.forEach(({ first, weights }, x) => {
       for (let c = 0; c < 3; c++)
-        rows[(y * toWidth + x) * 3 + c] += w * data[(y * width + first + k) * 4 + c];
-    }));
-  const sums = new Float32Array(toHeight * toWidth * 3), line = toWidth * 3;
-  down.forEach(({ first, weights }, y) => weights.forEach((w, k) => {
-    for (let x = 0; x < line; x++) sums[y * line + x] += w * rows[(first + k) * line + x];
-  }));
-  return Uint8Array.from(sums, (v) => Math.min(255, Math.max(0, Math.round(v))));
+        rows[y * line + x * 3 + c] =
+          weights.reduce((sum, w, k) => sum + w * data[(y * width + first + k) * 4 + c], 0);
+    });
+  const whole = new Uint8ClampedArray(toHeight * line);
+  down.forEach(({ first, weights }, y) => {
+    for (let x = 0; x < line; x++)
+      whole[y * line + x] = weights.reduce((sum, w, k) => sum + w * rows[(first + k) * line + x], 0);
+  });
+  return new Uint8Array(whole.buffer);
 }
 
 function pixelsOf(source, width, height) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff"; // what is transparent is white, as in training
+  context.fillRect(0, 0, width, height);
   context.drawImage(source, 0, 0);
   const { input } = state.about, whole = context.getImageData(0, 0, width, height);
   if (width !== input.width || height !== input.height)
@@ -75,8 +80,8 @@ async function runHere(pixels) {
   const start = performance.now();
   const outputs = await compiled.run({ [compiled.getInputDetails()[0].name]: tensor });
   const scores = {};
-  for (const task of state.about.tasks)
-    scores[task.name] = Array.from(await outputs[task.output].data());
+  for (const { name, output, scale, zero_point: zero } of state.about.tasks)
+    scores[name] = Array.from(await outputs[output].data(), (v) => scale ? (v - zero) * scale : v);
   const milliseconds = performance.now() - start;
   tensor.delete();
   Object.values(outputs).forEach((output) => output.delete());
@@ -94,6 +99,8 @@ async function look(source, width, height) {
   const pixels = pixelsOf(source, width, height), turn = state.turn;
   const { scores, milliseconds } = await (state.model ? runHere : runBehind)(pixels);
   if (turn !== state.turn) return; // another picture was chosen meanwhile
+  for (const [name, values] of Object.entries(scores))
+    if (!values.every(Number.isFinite)) throw new Error(`a score of ${name} is not a number`);
   state.times = [...state.times, milliseconds].slice(-RUNS);
   state.scores = scores;
   show(pixels);
@@ -132,12 +139,12 @@ function paint() {
   }
 }
 
-function slider(task, index, row) {
+function slider(task, index, row, name) {
   const label = element("label", "slider", row, "Threshold");
   const input = element("input", "", label);
   Object.assign(input, { type: "range", min: 0, max: 1, step: 0.01 });
   input.value = task.thresholds[index] ??= 0.5;
-  input.setAttribute("aria-label", `Threshold of ${task.classes.at(index - task.classes.length) }`);
+  input.setAttribute("aria-label", `Threshold of ${name}`);
   const told = element("span", "value", label, task.thresholds[index].toFixed(2));
   input.addEventListener("input", () => {
     task.thresholds[index] = Number(input.value);
@@ -157,8 +164,8 @@ function build() {
       element("span", "name", row, name);
       const value = element("span", "value", row, "");
       const bar = element("div", "bar", element("div", "track", row));
-      if (task.kind === "multilabel") slider(task, i, row);
-      if (task.kind === "binary" && i === 1) slider(task, 0, row);
+      if (task.kind === "multilabel") slider(task, i, row, name);
+      if (task.kind === "binary" && i === 1) slider(task, 0, row, name);
       return { row, value, bar };
     });
   }
@@ -270,6 +277,9 @@ async function start() {
   document.body.dataset.runtime = state.model ? "browser" : "interpreter";
   const where = why ? `the interpreter behind this page, because: ${why}` : "LiteRT.js in this browser";
   at("runtime").textContent = `${input.width} x ${input.height} ${input.dtype}. Run by ${where}.`;
+  at("where").textContent = state.model
+    ? "Pictures stay in this browser."
+    : "Pictures go to the machine that serves this page, and are not kept.";
   listen();
   at("camera").disabled = at("choose").disabled = false;
   document.body.dataset.ready = "true";
