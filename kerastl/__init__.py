@@ -52,6 +52,12 @@ _NAMES = {
     "exporting": ["export"],
     "file_check": ["check_file"],
     "prediction": ["predict"],
+    "handover": ["ArrayType", "ImageType", "LabelType"],
+    "pipeline_stages": ["Stage"],
+    "pipeline": ["Pipeline", "Trace"],
+    "pipeline_files": ["load_pipeline", "save_pipeline"],
+    "attribution": ["attribute"],
+    "attribution_report": ["Attribution"],
 }
 _MODULE = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES = ("layers", "losses", "metrics")
