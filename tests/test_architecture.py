@@ -46,7 +46,7 @@ FLOORS = {
         "quantization_advice", "export_report", "agreement", "contract", "export_folder",
         "exporting", "file_check", "handover", "handover_json", "learnt_stages", "pipeline_stages",
         "pipeline", "pipeline_files", "paired_interval", "attribution_plot", "attribution_report",
-        "attribution", "runs", "stored_scores", "trials",
+        "attribution", "runs", "stored_scores", "trials", "curve_candidates",
         "parallel_heads", "self_training", "policy_report", "policies", "joint", "task_weights",
         "search_space", "search_features", "search_bases", "phase_callbacks", "trial_fits",
         "hypermodel",
