@@ -1,0 +1,186 @@
+"""How error falls with data: e(n) = alpha + eta n^gamma, and how well that is known.
+
+The model is that of Hoiem et al., Learning Curves for Analysis of Deep Networks, ICML 2021.
+They fit it by weighted least squares. Here it is drawn from its posterior: what follows from
+a curve, or from two, is computed from each draw and so has an interval of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from kerastl.errors import InputError
+
+GAMMAS = np.linspace(-1.2, -0.02, 60)
+"""Exponents that are tried, all alike before anything is measured."""
+
+BELOW = 0.02
+"""How far alpha may be below 0: an error is not, but an interval that begins at 0 would
+never hold it."""
+
+DRAWS = 2000
+SIZES, REPEATS = 3, 2
+"""The fewest sizes, and the fewest repeats beyond one for each size, all sizes together."""
+
+LEAST = 1e-8
+"""Variance that an error has at least: repeats that are all alike prove none."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval: median and quantiles of draws."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, draws: np.ndarray) -> Estimate:
+        """The estimate that draws give."""
+        low, value, high = np.quantile(draws, [0.025, 0.5, 0.975])
+        return cls(float(value), float(low), float(high))
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """Draws of e(n) = alpha + eta n^gamma.
+
+    Attributes:
+        alpha: `[draws]`, the error that is left however many examples there are.
+        eta: `[draws]`, 0 or more.
+        gamma: `[draws]`, below 0.
+        sizes: The sizes that were measured, ascending.
+    """
+
+    alpha: np.ndarray
+    eta: np.ndarray
+    gamma: np.ndarray
+    sizes: tuple[int, ...]
+
+    def draws_at(self, sizes: float | Sequence[float]) -> np.ndarray:
+        """The error at each of some sizes, `[draws, sizes]`, never below 0."""
+        n = np.atleast_1d(np.asarray(sizes, "float64"))
+        found = self.alpha[:, None] + self.eta[:, None] * n ** self.gamma[:, None]
+        return np.maximum(found, 0.0)
+
+    def at(self, size: float) -> Estimate:
+        """The error at a size, measured or not."""
+        return Estimate.of(self.draws_at(size)[:, 0])
+
+    def reliance(self, size: float) -> Estimate:
+        """How much of the error at a size goes for each e-fold more examples."""
+        return Estimate.of(-self.eta * self.gamma * size**self.gamma)
+
+    def doubling(self, size: float) -> Estimate:
+        """How much of the error at a size goes with twice as many examples."""
+        now, then = self.draws_at([size, 2 * size]).T
+        return Estimate.of(now - then)
+
+
+def fit_power_law(
+    sizes: Sequence[int], errors: Sequence[float], *, draws: int = DRAWS, seed: int = 0
+) -> PowerLaw:
+    """Fit a learning curve to errors that were measured, some of them several times a size.
+
+    The variance of one measurement is taken to be a + b / n, estimated from how the repeats
+    scatter, and known no better than their number allows. Every gamma is as likely as any
+    other beforehand. Measured on 200 draws of synthetic curves each, the 95 % intervals held
+    the truth in 0.92 to 1.00 (tests/test_power_law.py has the settings).
+
+    Args:
+        sizes: Examples behind each measurement.
+        errors: What was measured, from 0 to 1.
+        draws: Draws from the posterior.
+        seed: Their seed.
+
+    Returns:
+        The `PowerLaw`.
+
+    Raises:
+        InputError: For fewer than three sizes, and for too few repeats to tell the noise.
+
+    Example:
+        >>> sizes = [50, 50, 100, 100, 200, 200, 400, 400]
+        >>> errors = [0.33, 0.34, 0.25, 0.25, 0.19, 0.19, 0.15, 0.14]
+        >>> curve = fit_power_law(sizes, errors)
+        >>> curve.at(400).low < 0.145 < curve.at(400).high
+        True
+        >>> curve.doubling(400).value < curve.doubling(100).value
+        True
+    """
+    n, e = np.asarray(sizes, "float64"), np.asarray(errors, "float64")
+    levels, place = np.unique(n, return_inverse=True)
+    counts = np.bincount(place)
+    freedom = int((counts - 1).sum())
+    _check(levels, freedom)
+    means = np.bincount(place, e) / counts
+    weights = counts / _variances(levels, np.bincount(place, (e - means[place]) ** 2), counts)
+    rng = np.random.default_rng(seed)
+    scales = freedom / rng.chisquare(freedom, draws)
+    alpha, eta, gamma = _posterior(levels, means, weights, scales, rng)
+    return PowerLaw(alpha, eta, gamma, tuple(int(size) for size in levels))
+
+
+def _check(levels: np.ndarray, freedom: int) -> None:
+    if len(levels) < SIZES:
+        raise InputError(
+            f"Expected at least {SIZES} sizes, for a curve has three parts. "
+            f"Received: {', '.join(f'{size:.0f}' for size in levels) or 'none'}."
+        )
+    if freedom < REPEATS:
+        raise InputError(
+            f"Expected at least {REPEATS} repeats, so that the noise can be told from the curve. "
+            f"Received: {freedom} beyond one for each size."
+        )
+
+
+def _variances(levels: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of one measurement at each size: a + b / n, by weighted least squares on the scatter."""
+    several = counts > 1
+    freedom = counts[several] - 1
+    found = squares[several] / freedom
+    terms = np.stack([np.ones(several.sum()), 1 / levels[several]], axis=1)
+    told = np.maximum(found, 0.05 * found.mean() + LEAST)
+    for _ in range(5):
+        weights = np.sqrt(freedom / 2) / told  # 1 / the standard deviation of a variance
+        parts, _ = nnls(terms * weights[:, None], found * weights)
+        told = np.maximum(terms @ parts, LEAST)
+    return np.maximum(parts[0] + parts[1] / levels, LEAST)
+
+
+def _posterior(
+    levels: np.ndarray,
+    means: np.ndarray,
+    weights: np.ndarray,
+    scales: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As many draws of alpha, eta and gamma as there are scales of the noise.
+
+    Given gamma and the noise, alpha and eta are normal around their least squares. One pair
+    is drawn for each gamma and each scale; pairs out of bounds count for nothing, and of the
+    others as many as are wanted are taken, each by the likelihood of its gamma.
+    """
+    last = levels[-1]  # sizes in parts of the largest, or the sums would be out of range
+    terms = np.stack(np.broadcast_arrays(1.0, (levels / last) ** GAMMAS[:, None]), axis=2)
+    weighted = terms * weights[:, None]
+    spread = np.linalg.inv(weighted.swapaxes(1, 2) @ terms)
+    best = (spread @ (weighted.swapaxes(1, 2) @ means)[..., None])[..., 0]
+    missed = (weights * (means - (terms @ best[..., None])[..., 0]) ** 2).sum(axis=1)
+    unit = rng.standard_normal((len(scales), len(GAMMAS), 2))
+    steps = np.einsum("gij,dgj->dgi", np.linalg.cholesky(spread), unit)
+    pairs = best + np.sqrt(scales)[:, None, None] * steps
+    likely = np.linalg.slogdet(spread)[1] / 2 - missed / (2 * scales[:, None])
+    likely = np.where((pairs[..., 0] >= -BELOW) & (pairs[..., 1] >= 0), likely, -np.inf)
+    chance = np.exp(likely - likely.max()).ravel()
+    taken = rng.choice(chance.size, len(scales), p=chance / chance.sum())
+    draw, place = np.divmod(taken, len(GAMMAS))
+    alpha, eta = pairs[draw, place].T
+    return alpha, eta * last ** -GAMMAS[place], GAMMAS[place]
