@@ -47,12 +47,14 @@ def keep(
     stay, aside = _earlier(folder, ours, {file.format for file in good}) if good else ({}, [])
     entries = {file.format: _entry(file, work / file.file, model, ours) for file in good}
     report = replace(report, aside=tuple(aside))
+    if good:  # before anything is moved: what cannot be said costs nothing
+        told = _tell(model, ours, work, report, {**stay, **entries})
     for file in report.files:
         _take(file, folder, work)
     for name in aside:
         _place(folder / name, folder / f"{name}{OLDER}", work / f"{name}{OLDER}")
     if good:
-        _tell(model, ours, folder, report, {**stay, **entries})
+        os.replace(told, folder / told.name)
     update_report(folder, export=report.to_dict())
     return report
 
@@ -68,7 +70,7 @@ def _earlier(folder: Path, ours: KerasPredictor, new: set[str]) -> tuple[dict[st
         return {}, list(lie.values())
     if described != (ours.tasks, ours.image_size, ours.thresholds):
         return {}, list(lie.values())
-    entries = json.loads(told.read_bytes()).get("files", {})
+    entries = json.loads(told.read_bytes()).get("files") or {}
     return {name: entries[name] for name in lie if name in entries}, []
 
 
@@ -96,10 +98,10 @@ def _place(new: Path, target: Path, aside: Path) -> None:
 
 def _tell(
     model: keras.Model, ours: KerasPredictor, folder: Path, report: ExportReport, files: Any
-) -> None:
+) -> Path:
     order = sorted(files, key=list(FORMATS).index)
     scores = {task: asdict(accuracy) for task, accuracy in report.keras.items()}
-    write_sidecar(
+    return write_sidecar(
         folder, ours.tasks, ours.image_size, ours.thresholds, scores=scores,
         files={name: files[name] for name in order}, data=spec_of(model).trained_on,
     )  # fmt: skip

@@ -27,7 +27,11 @@ from kerastl.tasks import UNKNOWN
 
 Plain = Mapping[str, Any]
 
-SCORES = ("format", "task", "accuracy", "minus Keras [95 %]", "same", "largest", "labels")
+TASK, LEAST, OTHERS, WIDE = "task", 12, 74, 1000
+"""A column's head, the letters of a name that always fit in its line, the room that the
+other columns take, and more room than any table needs."""
+
+SCORES = ("format", TASK, "accuracy", "minus Keras [95 %]", "same", "largest", "labels")
 FILES = ("file", "size", "1 thread", "2 threads", "XNNPACK", "contract")
 
 
@@ -126,9 +130,9 @@ def show_contract(report: Plain) -> None:
         report: An `ExportReport` as plain values, as it also stands in `report.json`.
     """
     say(f"Checked on {report['pictures']} {report['source']}.")
-    out.print(_table(SCORES, _score_rows(report), words=2))
+    _show(_table(SCORES, _score_rows(report), words=2))
     out.print()
-    out.print(_table(FILES, map(_file_row, report["files"]), words=1))
+    _show(_table(FILES, map(_file_row, report["files"]), words=1))
     for file in report["files"]:
         for note in file["notes"]:
             say(f"{file['format']}: {note}")
@@ -137,13 +141,26 @@ def show_contract(report: Plain) -> None:
 
 
 def _table(heads: Sequence[str], rows: Any, *, words: int) -> Table:
-    """A table whose first columns hold words, to the left, and the others numbers."""
+    """A table whose first columns hold words, to the left, and the others numbers.
+
+    A task's name goes on in the next line where it is long; all else is one line.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim")
     for number, head in enumerate(heads):
-        table.add_column(Text(head), justify="left" if number < words else "right")
+        name, side = head == TASK, "left" if number < words else "right"
+        table.add_column(
+            Text(head), justify=side, no_wrap=not name, overflow="fold",
+            max_width=max(LEAST, out.width - OTHERS) if name else None,
+        )  # fmt: skip
     for row in rows:
         table.add_row(*map(Text, row))
     return table
+
+
+def _show(table: Table) -> None:
+    """Print a table whole: where a terminal is too narrow, no figure is cut short."""
+    table.width = out.measure(table, options=out.options.update(width=WIDE)).maximum
+    out.print(table, crop=False)
 
 
 def _score_rows(report: Plain) -> Iterator[list[str]]:

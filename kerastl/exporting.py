@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ def export(
         (['model_float32.tflite'], 1.0)
     """
     folder, chosen = Path(path), check_formats(formats)
+    if folder.is_file():
+        raise InputError(f"Expected path= a folder. Received: {folder}, which is a file.")
     _check_waived(waive, chosen)
     # Half precision is no yardstick: a file is held against the same weights in float32.
     model = conversion.in_float32(model)
@@ -94,6 +97,7 @@ def export(
     ours = KerasPredictor(model)
     images = _calibration(ours, calibration, seed) if "int8" in chosen else None
     batches, source = _evaluation(ours, calibration, evaluation, seed)
+    batches = _begun(batches)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
@@ -151,6 +155,14 @@ def _evaluation(
         return batches_of(ours, part, most=EVALUATION, seed=seed), "held-out pictures"
     images = _random_images(ours.image_size, seed)
     return [Batch(images, None, np.arange(len(images)))], "random images"
+
+
+def _begun(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches, the first one read: what is wrong with it is told before the work."""
+    rest = iter(batches)
+    for first in rest:
+        return itertools.chain([first], rest)
+    raise InputError("Expected at least one evaluation picture that can be read.")
 
 
 def _random_images(image_size: tuple[int, int], seed: int) -> np.ndarray:

@@ -51,8 +51,23 @@ def measure_latency(path: str | Path, threads: int, *, runs: int = RUNS) -> Late
         threads: Threads that the interpreter may use.
         runs: Runs that count; six at least.
 
+    Returns:
+        The `Latency`, in milliseconds.
+
     Raises:
         InputError: For fewer runs, and for a file that cannot be run.
+
+    Example:
+        >>> import keras, tempfile
+        >>> from kerastl.conversion import to_float32
+        >>> from kerastl.models import classifier
+        >>> x = keras.Input((8, 8, 3))
+        >>> own = keras.Model(x, keras.layers.Conv2D(2, 3, name="conv")(x))
+        >>> path = Path(tempfile.mkdtemp(), "model.tflite")
+        >>> n = path.write_bytes(to_float32(classifier(own, ["cat", "dog"], image_size=8)))
+        >>> took = measure_latency(path, 1)
+        >>> took.low <= took.median <= took.high, took.runs
+        (True, 30)
     """
     if runs < 6:
         raise InputError(f"Expected at least 6 runs, for an interval. Received: runs={runs}.")

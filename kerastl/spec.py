@@ -10,7 +10,7 @@ import keras
 
 from kerastl.decisions import check_thresholds
 from kerastl.errors import InputError
-from kerastl.tasks import Task
+from kerastl.tasks import Task, as_tasks
 
 Trainable = bool | int | float | str
 
@@ -33,7 +33,7 @@ class Spec:
             not there is decided at 0.5.
 
     Raises:
-        InputError: For thresholds that do not fit the tasks.
+        InputError: For two tasks of one name, and for thresholds that do not fit the tasks.
     """
 
     tasks: tuple[Task, ...]
@@ -48,6 +48,7 @@ class Spec:
     trained_on: tuple[str | None, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "tasks", as_tasks(self.tasks))
         object.__setattr__(self, "thresholds", check_thresholds(self.tasks, self.thresholds))
 
     def to_dict(self) -> dict[str, Any]:

@@ -47,6 +47,18 @@ def with_metadata(data: bytes, tasks: Sequence[Task], *, name: str = "kerastl") 
 
     Returns:
         The file's bytes.
+
+    Example:
+        >>> import keras, tempfile
+        >>> from kerastl.conversion import to_float32
+        >>> from kerastl.models import classifier
+        >>> x = keras.Input((8, 8, 3))
+        >>> own = keras.Model(x, keras.layers.Conv2D(2, 3, name="conv")(x))
+        >>> data = to_float32(classifier(own, ["cat", "dog"], image_size=8))
+        >>> path = Path(tempfile.mkdtemp(), "model.tflite")
+        >>> n = path.write_bytes(with_metadata(data, [Task("label", ["cat", "dog"])]))
+        >>> read_metadata(path)["outputs"]
+        [{'name': 'label', 'labels': ['cat', 'dog']}]
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -76,6 +88,11 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: For metadata that are damaged.
+
+    Example:
+        >>> read_metadata(__file__)  # a text file
+        Traceback (most recent call last):
+        kerastl.errors.InputError: Expected a TFLite file with whole metadata. Received: ...
     """
     path = Path(path)
     try:

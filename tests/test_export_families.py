@@ -10,28 +10,43 @@ from sklearn.linear_model import LogisticRegression
 
 from kerastl.exporting import export
 from kerastl.formats import FORMATS
-from kerastl.images import image_dataset
+from kerastl.heads import head_names
 from kerastl.manifest import Manifest
 from kerastl.models import create_model
+from kerastl.pictures import load_picture
 from kerastl.predictors import KerasPredictor
-from kerastl.solar_cells import read_solar_cells
+from kerastl.solar_cells import DEFECT, TYPE, read_solar_cells
 from kerastl.spec import spec_of
+
+pytestmark = pytest.mark.slow
+
+TASKS = (DEFECT, TYPE)
+EVERY = list(FORMATS)
 
 VANISHING = ["MobileNetV2", "MobileNetV3Small"]
 """Those whose activations, with random weights, vanish below what float16 can hold."""
 
 RANDOM = [*VANISHING, "EfficientNetV2B0", "ResNet50"]
 
+MANY, FEW = {"train": 160, "test": 128}, {"train": 64, "test": 96}
+"""Solar cells to fit and calibrate on, and others to score."""
 
-@pytest.fixture(scope="module")
-def cells():
-    """160 solar cells to fit and calibrate on, 128 others to score."""
+
+def cells(counts):
+    """So many solar cells of each part."""
     whole = read_solar_cells()
     parts = [
         whole.split(split).frame.assign(split=split).sample(n, random_state=0)
-        for split, n in (("train", 160), ("test", 128))
+        for split, n in counts.items()
     ]
-    return Manifest(pd.concat(parts, ignore_index=True), whole.tasks)
+    return Manifest(pd.concat(parts, ignore_index=True), TASKS)
+
+
+def examples(data, size):
+    """The cells to fit on as images of one size, and their labels by task."""
+    train = data.split("train")
+    images = [load_picture(path, (size, size)) for path in train.frame["image"]]
+    return np.stack(images), train.labels()
 
 
 def settled(model, images):
@@ -52,70 +67,62 @@ def fitted(model, images, labels):
     body = keras.Model(model.input, model.get_layer(spec.features).output)
     features = body.predict(images, verbose=0)
     mean, scale = features.mean(0), features.std()
-    for task in spec.tasks:
+    for task, head in zip(spec.tasks, head_names(spec.tasks), strict=True):
         known = labels[task.name].ravel().astype(int)
         found = LogisticRegression(C=0.001).fit((features - mean) / scale, known)
         kernel, bias = found.coef_.T / scale, found.intercept_ - mean @ (found.coef_.T / scale)
         if task.units == 2:
             kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.hstack([-bias / 2, bias / 2])
-        model.get_layer(task.name).set_weights([kernel, bias])
+        model.get_layer(head).set_weights([kernel, bias])
     return model
 
 
-def made(backbone, cells, tasks, size, weights):
-    model = create_model(backbone, tasks, weights=weights, image_size=size)
-    cells = Manifest(cells.frame, tasks)
-    batches = list(image_dataset(cells.split("train"), size, 32))
-    images = np.concatenate([images.numpy() for images, _ in batches])
-    named = [y if isinstance(y, dict) else {tasks[0].name: y} for _, y in batches]
-    labels = {t.name: np.concatenate([y[t.name].numpy() for y in named]) for t in tasks}
+def made(backbone, data, size, weights):
+    model = create_model(backbone, data.tasks, weights=weights, image_size=size)
+    images, labels = examples(data, size)
     if backbone in VANISHING:
         settled(model, images)
     fitted(model, images, labels)
     scores = KerasPredictor(model).predict(images)
     assert all(np.ptp(s, axis=0).max() > 0.2 for s in scores.values())  # the answers differ
-    return model, cells
+    return model
 
 
-def broken(model, data, formats, folder):
-    """The sentence on each format that breaks its contract; the others are seen to hold it."""
+def exported(model, data, folder, formats=EVERY):
+    """The report on a model in some formats, each of whose files is there and needs no Flex."""
     quantised = [name for name in formats if FORMATS[name].quantised]
     report = export(model, folder, formats, calibration=data, waive=quantised, latency=False)
-    assert [file.format for file in report.files] == list(formats)
-    assert report.pictures == 128
+    assert [file.format for file in report.files] == formats
+    assert report.pictures == len(data.split("test"))
     for file in report.files:
-        form = FORMATS[file.format]
-        assert (folder / form.file).exists()
+        assert (folder / file.file).exists()
         assert set(file.tasks) == {task.name for task in data.tasks}
-        if form.tflite:
+        if FORMATS[file.format].tflite:
             assert file.facts.operators
             assert (file.facts.flex, file.facts.custom) == ((), ())
-        if not file.cause:
-            assert all(agreed.same >= form.same for agreed in file.tasks.values())
-    return {file.format: file.cause for file in report.files if file.cause}
+    return report
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("tasks", [TASKS, (TYPE,)], ids=["several", "one"])
 @pytest.mark.parametrize("backbone", RANDOM)
-def test_several_heads_in_every_format(backbone, cells, tmp_path):
-    """Random weights need not survive 8 bits; whatever is exact, and float16, is not waived."""
-    model, data = made(backbone, cells, cells.tasks, 64, None)
-    for name, cause in broken(model, data, list(FORMATS), tmp_path).items():
-        assert FORMATS[name].quantised
-        assert any(task.name in cause for task in data.tasks)
+def test_random_weights_in_every_format(backbone, tasks, tmp_path):
+    """They need not survive 8 bits; whatever is exact, and float16, is not waived."""
+    data = Manifest(cells(FEW).frame, tasks)
+    for file in exported(made(backbone, data, 32, None), data, tmp_path).files:
+        if FORMATS[file.format].quantised:
+            assert not file.cause or any(task.name in file.cause for task in tasks)
+        else:
+            assert file.cause == ""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [None, 0, 1], ids=["both", "defect", "type"])
-def test_trained_weights_hold_every_contract(number, cells, tmp_path):
-    tasks = cells.tasks if number is None else (cells.tasks[number],)
-    model, data = made("EfficientNetLite0", cells, tasks, 96, "imagenet")
-    formats = list(FORMATS) if number is None else ["saved_model", "float32", "int8"]
-    assert broken(model, data, formats, tmp_path) == {}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", VANISHING)
-def test_one_head(backbone, cells, tmp_path):
-    model, data = made(backbone, cells, (cells.tasks[1],), 64, None)
-    assert not set(broken(model, data, ["float32", "int8"], tmp_path)) - {"int8"}
+@pytest.mark.parametrize(
+    ("tasks", "formats"),
+    [(TASKS, EVERY), ((TYPE,), EVERY), ((DEFECT,), ["saved_model", "float32", "int8"])],
+    ids=["both", "type", "defect"],
+)
+def test_trained_weights_hold_every_contract(tasks, formats, tmp_path):
+    data = Manifest(cells(MANY).frame, tasks)
+    model = made("EfficientNetLite0", data, 96, "imagenet")
+    for file in exported(model, data, tmp_path, formats).files:
+        assert file.cause == ""
+        assert all(a.same >= FORMATS[file.format].same for a in file.tasks.values())

@@ -299,3 +299,29 @@ def test_a_refused_export_leaves_model_json_true_of_the_files(model, tmp_path, m
         "model.json", "model_float32.tflite", "report.json",
     ]  # fmt: skip
     assert load_predictor(tmp_path / "model_float32.tflite").thresholds["alarm"] == (0.9,)
+
+
+def test_evaluation_pictures_that_will_not_do_are_told_before_the_work(model, tmp_path):
+    folder = tmp_path / "new"
+    labels = {t.name: np.zeros((4, 2) if t.kind == "multilabel" else 4) for t in TASKS}
+    for images, told in [
+        (np.zeros((4, SIZE, SIZE + 1, 3), "uint8"), "Expected"),
+        (np.zeros((0, SIZE, SIZE, 3), "uint8"), "at least one evaluation picture"),
+    ]:
+        few = {name: codes[: len(images)] for name, codes in labels.items()}
+        with pytest.raises(InputError, match=told):
+            export(model, folder, "float32", evaluation=(images, few))
+    assert not folder.exists()
+
+
+def test_what_cannot_be_said_in_model_json_costs_nothing(model, tmp_path, monkeypatch):
+    export(model, tmp_path, "float32", latency=False)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def failing(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("kerastl.export_folder.write_sidecar", failing)
+    with pytest.raises(InputError, match="No space left"):
+        export(tiny(seed=5), tmp_path, "float32", latency=False)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

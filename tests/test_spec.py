@@ -5,6 +5,7 @@ import pytest
 from kerastl.errors import InputError
 from kerastl.models import classifier, multilabel_classifier
 from kerastl.spec import Spec, spec_of, with_spec
+from kerastl.tasks import Task
 
 
 def test_round_trip(network):
@@ -47,3 +48,9 @@ def test_what_is_no_spec(plain):
 def test_a_model_without_one(network):
     with pytest.raises(InputError, match="'small' does not know its tasks"):
         spec_of(network())
+
+
+def test_two_tasks_of_one_name_are_refused():
+    task = Task("pet", ["cat", "dog"])
+    with pytest.raises(InputError, match="a name of its own. Repeated: pet"):
+        Spec((task, task), (8, 8), "own", "conv", "features")

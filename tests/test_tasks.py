@@ -68,3 +68,8 @@ def test_by_task_takes_one_array_or_a_dict():
 
 def test_known():
     assert known(np.array([[0, -1], [0.5, 1]])).tolist() == [[True, False], [True, True]]
+
+
+def test_a_class_name_that_is_no_text_is_refused():
+    with pytest.raises(InputError, match=r"can be written in UTF-8. Received: 'caf\\udce9'"):
+        Task("drink", ["tea", "caf\udce9"])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl import conversion
@@ -75,6 +76,35 @@ def test_flex_operators_are_named_and_not_run(made):
     facts = read_facts(made(converter.convert()))
     assert "FlexAdjustContrastv2" in facts.flex
     assert (facts.custom, facts.partitions, facts.delegated) == ((), None, None)
+
+
+def test_operators_in_the_body_of_a_loop_count_and_no_share_is_claimed_of_them(made):
+    def halved(images):
+        def body(i, x):
+            return i + 1, tf.math.floor(tf.nn.conv2d(x, tf.ones((3, 3, 3, 3)), 1, "SAME"))
+
+        start = tf.cast(images[0, 0, 0, 0], tf.int32)
+        x = tf.nn.conv2d(tf.cast(images, tf.float32), tf.ones((3, 3, 3, 3)), 1, "SAME")
+        return tf.while_loop(lambda i, x: i < 9, body, [start, x])[1]
+
+    call = tf.function(halved, autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [call.get_concrete_function(tf.TensorSpec((1, 4, 4, 3), tf.uint8))]
+    )
+    facts = read_facts(made(converter.convert()))
+    assert facts.operators["WHILE"] == 1
+    assert (facts.operators["CONV_2D"], facts.operators["FLOOR"]) == (2, 1)
+    assert (facts.partitions, facts.delegated) == (None, None)
+
+
+def test_an_operator_that_is_newer_than_the_runtime_is_told(made):
+    graph = schema.ModelT.InitFromPackedBuf(conversion.to_float32(tiny([TASKS[0]])))
+    graph.operatorCodes[1].builtinCode, graph.operatorCodes[1].deprecatedBuiltinCode = 999, 127
+    builder = schema.flatbuffers.Builder()
+    builder.Finish(graph.Pack(builder), file_identifier=b"TFL3")
+    told = r"ai-edge-litert \d.* knows.*with operator number 999, of a newer one. Run: pip install"
+    with pytest.raises(InputError, match=told):
+        read_facts(made(bytes(builder.Output())))
 
 
 @pytest.mark.parametrize("cut", [0, 4, 40, 400])
