@@ -1,0 +1,192 @@
+"""What a learning curve found: scores by size, fits, crossings, and a verdict in a sentence."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kerastl.crossings import Crossing, crossing
+from kerastl.curve_plot import plot_curves
+from kerastl.errors import InputError
+from kerastl.files import replacing, write_json
+from kerastl.power_law import Estimate, PowerLaw, fit_power_law
+
+COLUMNS = ("candidate", "size", "seed", "score", "n", "seconds", "failed")
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """How a curve that was fitted without the largest size foretold the error there.
+
+    Attributes:
+        candidate: The curve's name.
+        size: The size that was held back.
+        foretold: The error that the smaller sizes foretold for the mean that was found.
+        found: The mean error that was measured.
+    """
+
+    candidate: str
+    size: int
+    foretold: Estimate
+    found: float
+
+    @property
+    def held(self) -> bool:
+        """Whether what was found lies in the interval."""
+        return self.foretold.low <= self.found <= self.foretold.high
+
+    def __str__(self) -> str:
+        word = "as found" if self.held else "and that is not what was found"
+        return (
+            f"{self.candidate}: the smaller sizes foretell an error of {self.foretold} at "
+            f"{self.size} examples, {word}: {self.found:.3f}."
+        )
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """The scores of several candidates at several sizes, and what follows from them.
+
+    Attributes:
+        frame: A row a trial: candidate, size, seed, score, n (test examples behind it),
+            seconds, failed (the cause, or "").
+        seed: Seed of the fits' draws.
+    """
+
+    frame: pd.DataFrame
+    seed: int = 0
+
+    @property
+    def candidates(self) -> list[str]:
+        """Their names, in the order in which they were given."""
+        return list(dict.fromkeys(self.frame["candidate"]))
+
+    @cached_property
+    def fits(self) -> dict[str, PowerLaw]:
+        """By candidate its curve; one that has too few sizes or repeats has none."""
+        return {name: fit for name in self.candidates
+                if (fit := self._fit(self._good(name))) is not None}  # fmt: skip
+
+    @cached_property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """Every pair of curves with each other, where they share at least two sizes."""
+        pairs = itertools.combinations(self.fits.items(), 2)
+        return tuple(crossing(dict(pair)) for pair in pairs if _shared(*(f for _, f in pair)) > 1)
+
+    @cached_property
+    def held_back(self) -> tuple[HeldBack, ...]:
+        """Each curve tested on its largest size, which its fit did not see."""
+        found = []
+        for name in self.fits:
+            rows = self._good(name)
+            last = rows["size"].max()
+            rest, there = rows[rows["size"] < last], rows[rows["size"] == last]
+            fit = self._fit(rest)
+            if fit is not None:
+                errors = 1 - there["score"]
+                told = _foretold(fit, int(last), rest, len(errors), self.seed)
+                found.append(HeldBack(name, int(last), told, float(errors.mean())))
+        return tuple(found)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row a candidate: its error at the largest size, and what more data would bring.
+
+        Columns: candidate, size, error, doubling (what twice as many examples would take
+        from the error) and reliance, each with low and high, and alpha, the error that is
+        left with endless data.
+        """
+        rows = []
+        for name, fit in self.fits.items():
+            size = fit.sizes[-1]
+            told = {
+                "error": fit.at(size), "doubling": fit.doubling(size),
+                "reliance": fit.reliance(size), "alpha": Estimate.of(np.maximum(fit.alpha, 0)),
+            }  # fmt: skip
+            rows.append({"candidate": name, "size": size, **_columns(told)})
+        return pd.DataFrame(rows)
+
+    @property
+    def verdict(self) -> str:
+        """Which candidate is better at which sizes, in a sentence for each pair."""
+        if not self.crossings:
+            return "There are not two curves to compare."
+        return " ".join(map(str, self.crossings))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the trials, the summary, the verdict and the picture.
+
+        Args:
+            folder: Gets trials.csv, summary.csv, verdict.json and curves.png.
+
+        Returns:
+            The folder.
+        """
+        folder = Path(folder)
+        for name, frame in (("trials", self.frame), ("summary", self.summary)):
+            with replacing(folder / f"{name}.csv") as unfinished:
+                frame.to_csv(unfinished, index=False)
+        told = {"verdict": self.verdict, "held_back": [str(one) for one in self.held_back]}
+        write_json(folder / "verdict.json", told)
+        plot_curves(self.frame, self.fits, self.crossings, folder / "curves.png")
+        return folder
+
+    def __str__(self) -> str:
+        return "\n".join([*map(_row, self.summary.to_dict("records")),
+                          *map(str, self.held_back), *self._failures(), self.verdict])  # fmt: skip
+
+    def _good(self, name: str) -> pd.DataFrame:
+        return self.frame[(self.frame["candidate"] == name) & (self.frame["failed"] == "")]
+
+    def _fit(self, rows: pd.DataFrame) -> PowerLaw | None:
+        try:
+            return fit_power_law(rows["size"], 1 - rows["score"], seed=self.seed)
+        except InputError:  # too few sizes or repeats
+            return None
+
+    def _failures(self) -> list[str]:
+        failed = self.frame[self.frame["failed"] != ""]
+        return [f"{r.candidate} failed with {r.size} examples (seed {r.seed}): {r.failed}"
+                for r in failed.itertuples()]  # fmt: skip
+
+
+def _shared(one: PowerLaw, other: PowerLaw) -> int:
+    low, high = max(one.sizes[0], other.sizes[0]), min(one.sizes[-1], other.sizes[-1])
+    return sum(low <= size <= high for size in {*one.sizes, *other.sizes})
+
+
+def _foretold(fit: PowerLaw, size: int, rows: pd.DataFrame, repeats: int, seed: int) -> Estimate:
+    """The mean of some measurements: the curve's own uncertainty and their scatter."""
+    apart = rows["score"] - rows.groupby("size")["score"].transform("mean")
+    freedom = len(rows) - rows["size"].nunique()
+    scatter = np.sqrt((apart**2).sum() / freedom / repeats)
+    noise = np.random.default_rng(seed).standard_t(freedom, len(fit.alpha))
+    return Estimate.of(fit.draws_at(size)[:, 0] + noise * scatter)
+
+
+def _columns(told: dict[str, Estimate]) -> dict[str, float]:
+    ends = {"": "value", " low": "low", " high": "high"}
+    return {f"{name}{end}": getattr(one, part)
+            for name, one in told.items() for end, part in ends.items()}  # fmt: skip
+
+
+def _row(row: dict[str, Any]) -> str:
+    def told(name: str) -> str:
+        return str(Estimate(row[name], row[f"{name} low"], row[f"{name} high"]))
+
+    return (
+        f"{row['candidate']}: error {told('error')} with {row['size']} examples; twice as many "
+        f"would take {told('doubling')} from it."
+    )
+
+
+def as_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The trials as a table of the columns that `LearningCurve` has."""
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"failed": str})

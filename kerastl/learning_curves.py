@@ -1,0 +1,247 @@
+"""learning_curve: which way of training is better with how much data, measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import numbers
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kerastl.curve_report import LearningCurve, as_frame
+from kerastl.errors import InputError
+from kerastl.files import replacing, write_json
+from kerastl.manifest import Manifest
+from kerastl.provenance import training_digest
+from kerastl.subsets import nested_subsets, strata_of
+
+log = logging.getLogger("kerastl")
+
+MOST, FEWEST = 8, 3
+"""Repeats at the smallest size and at the largest one, where none are given."""
+
+DATA, TRIALS = "data.json", "trials.csv"
+
+Row = dict[str, Any]
+
+
+def learning_curve(
+    candidates: Mapping[str, Callable[[Any, int], Any]],
+    data: Any,
+    sizes: Sequence[int],
+    seeds: int | Mapping[int, int] | None = None,
+    *,
+    strata: Sequence[Hashable] | None = None,
+    folder: str | Path | None = None,
+    on_trial: Callable[[int, int, Row], None] | None = None,
+) -> LearningCurve:
+    """Train every candidate on parts of the data, and say which is better with how much.
+
+    Each seed draws parts of its own, each within the next larger one, with every class in
+    its share; all candidates train on the same parts. The errors are fitted by
+    e(n) = alpha + eta n^gamma (see `power_law`).
+
+    Args:
+        candidates: By name, what is called with a part of the data and a seed, trains on
+            it and gives its score on test examples that are always the same: one number
+            from 0 to 1, or one for each test example. Ready ones: `curve_candidates`.
+        data: A Manifest, whose train part is divided; a candidate gets the part with the
+            whole's val and test parts. Or a list, an array, a frame, or a tuple of arrays.
+        sizes: Examples to train on.
+        seeds: Repeats of each size, or by size how many; by default 8 at the smallest
+            and 3 at the largest.
+        strata: What each example belongs to; a Manifest's are its joint labels.
+        folder: Keeps every finished trial and the report. Called again with the same
+            data, it goes on where it was; other sizes, seeds and candidates are added. A
+            candidate is known by its name: one that has changed needs another name.
+        on_trial: Is called after each trial with how many are done, how many there are,
+            and its row.
+
+    Returns:
+        The `LearningCurve`. A trial that failed is a row with its cause.
+
+    Raises:
+        InputError: For sizes, seeds and candidates that will not do; for a folder of
+            other data; and where no trial succeeded.
+
+    Example:
+        >>> def guess(part, seed):
+        ...     return 1 - 2 / len(part) ** 0.5
+        >>> curve = learning_curve({"guess": guess}, list(range(900)), [100, 200, 400, 800], 3)
+        >>> print(curve.fits["guess"].at(1600))
+        0.050 [0.050, 0.050]
+    """
+    _check_candidates(candidates)
+    whole, strata, needed = _parts(data, strata)
+    repeats = _repeats(sizes, seeds)
+    drawn = {seed: nested_subsets(strata, sizes, needed=needed, seed=seed)
+             for seed in range(max(repeats.values(), default=1))}  # fmt: skip
+    rows = _kept(None if folder is None else Path(folder), data, whole)
+    plan = [(name, size, seed) for size in sorted(repeats) for seed in range(repeats[size])
+            for name in candidates]  # fmt: skip
+    done = {(row["candidate"], row["size"], row["seed"]) for row in rows}
+    ours = sum(trial in done for trial in plan)
+    for name, size, seed in (trial for trial in plan if trial not in done):
+        row = _trial(name, candidates[name], _taken(data, whole, drawn[seed][size]), size, seed)
+        rows.append(row)
+        if folder is not None:
+            _write(Path(folder), rows)
+        ours += 1
+        if on_trial is not None:
+            on_trial(ours, len(plan), row)
+    return _report(rows, plan, folder)
+
+
+def _report(rows: list[Row], plan: list[tuple[str, int, int]], folder: Any) -> LearningCurve:
+    by_trial = {(row["candidate"], row["size"], row["seed"]): row for row in rows}
+    asked = [by_trial[trial] for trial in plan]
+    if all(row["failed"] for row in asked):
+        causes = dict.fromkeys(f"{row['candidate']}: {row['failed']}" for row in asked)
+        raise InputError("No trial succeeded, so there is no curve.", causes)
+    found = LearningCurve(as_frame(asked))
+    if folder is not None:
+        found.save(folder)
+        _write(Path(folder), rows)  # also those that were not asked for this time
+    return found
+
+
+def _trial(name: str, candidate: Callable, part: Any, size: int, seed: int) -> Row:
+    start, failed, scores = time.perf_counter(), "", np.zeros(0)
+    try:
+        scores = _scores(candidate(part, seed))
+    except Exception as error:  # whatever a user's function raises costs its own trial
+        log.warning("%s failed with %d examples (seed %d).", name, size, seed, exc_info=error)
+        failed = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+    took = round(time.perf_counter() - start, 3)
+    score = float("nan") if failed else float(scores.mean())
+    return {"candidate": name, "size": size, "seed": seed, "score": score, "n": scores.size,
+            "seconds": took, "failed": failed}  # fmt: skip
+
+
+def _scores(given: Any) -> np.ndarray:
+    scores = np.atleast_1d(np.asarray(given, "float64"))
+    if scores.ndim != 1 or not scores.size or not ((scores >= 0) & (scores <= 1)).all():
+        told = f"{scores.min()} to {scores.max()}" if scores.size else "nothing"
+        raise InputError(
+            "Expected a score from 0 to 1, or one for each test example. Received: "
+            f"{told}, shape {list(scores.shape)}."
+        )
+    return scores
+
+
+def _check_candidates(candidates: Any) -> None:
+    faults = []
+    if not isinstance(candidates, Mapping) or not candidates:
+        faults = [f"received {candidates!r}"]
+    else:
+        faults += [f"{name!r}: expected a name" for name in candidates
+                   if not isinstance(name, str) or not name.strip()]  # fmt: skip
+        faults += [f"{name}: {call!r} cannot be called" for name, call in candidates.items()
+                   if not callable(call)]  # fmt: skip
+    if faults:
+        raise InputError("Expected candidates= callables by name, one at least.", faults)
+
+
+def _repeats(sizes: Sequence[int], seeds: Any) -> dict[int, int]:
+    if seeds is None:
+        counts = np.linspace(MOST, FEWEST, len(sizes)).round().astype(int).tolist()
+        return dict(zip(sorted(sizes), counts, strict=True))
+    found = {size: seeds.get(size, 0) for size in sizes} if isinstance(seeds, Mapping) else (
+        dict.fromkeys(sizes, seeds))  # fmt: skip
+    odd = {s: n for s, n in found.items() if not _whole(n)}
+    if odd:
+        raise InputError(
+            "Expected seeds= how many repeats, 1 or more, for all sizes or by size.",
+            [f"{size}: received {count!r}" for size, count in odd.items()],
+        )
+    return {int(size): int(count) for size, count in found.items()}
+
+
+def _whole(count: Any) -> bool:
+    return isinstance(count, numbers.Integral) and not isinstance(count, bool) and count >= 1
+
+
+def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], dict[str, Any]]:
+    """What is divided, its strata, and what every part has to hold."""
+    if isinstance(data, Manifest):
+        whole = data.split("train") if data.has("train") else data
+        own, needed = strata_of(whole)
+        return whole, own if strata is None else strata, needed
+    count = len(data[0]) if isinstance(data, tuple) else len(data)
+    strata = [0] * count if strata is None else list(strata)
+    if len(strata) != count:
+        raise InputError(f"Expected strata= for {count} examples. Received: {len(strata)}.")
+    return data, strata, {s: np.flatnonzero([one == s for one in strata]) for s in set(strata)}
+
+
+def _taken(data: Any, whole: Any, rows: np.ndarray) -> Any:
+    if isinstance(data, Manifest):
+        part, split = whole.take(rows), data.frame.get("split")
+        if split is None:
+            return part
+        others = data.frame[split != "train"]
+        frame = pd.concat([part.frame.assign(split="train"), others], ignore_index=True)
+        return replace(data, frame=frame)
+    if isinstance(data, tuple):
+        return tuple(one[rows] for one in data)
+    if isinstance(data, pd.DataFrame):
+        return data.iloc[rows]
+    return data[rows] if isinstance(data, np.ndarray) else [data[row] for row in rows]
+
+
+def _kept(folder: Path | None, data: Any, whole: Any) -> list[Row]:
+    """The trials that the folder has; it is told what they are of, or held to it."""
+    if folder is None:
+        return []
+    told = {"data": _digest(data, whole)}
+    if not (folder / TRIALS).exists():
+        write_json(folder / DATA, told)
+        return []
+    try:
+        there = json.loads((folder / DATA).read_text("utf-8"))
+        frame = pd.read_csv(folder / TRIALS, keep_default_na=False, na_values={"score": [""]},
+                            dtype={"candidate": str, "failed": str})  # fmt: skip
+        rows = as_frame(frame.to_dict("records")).to_dict("records")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder} holds trials that cannot be read. Give another one.") from error
+    if there != told:
+        raise InputError(
+            f"{folder} holds a learning curve of other data. Give another folder, or delete "
+            f"{folder / TRIALS} to begin anew."
+        )
+    return rows
+
+
+def _write(folder: Path, rows: Sequence[Row]) -> None:
+    with replacing(folder / TRIALS) as unfinished:
+        as_frame(rows).to_csv(unfinished, index=False)
+
+
+def _digest(data: Any, whole: Any) -> str:
+    if isinstance(data, Manifest):
+        rest = data.split("test") if data.has("test") else whole
+        parts = [training_digest(part, data.tasks) for part in (whole, rest)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for block in _bytes(data):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _bytes(data: Any) -> Iterator[bytes]:
+    if isinstance(data, tuple):
+        for one in data:
+            yield from _bytes(one)
+    elif isinstance(data, pd.DataFrame):
+        yield data.to_csv().encode()
+    elif isinstance(data, np.ndarray) and data.dtype != object:
+        yield f"{data.shape} {data.dtype}".encode() + np.ascontiguousarray(data).tobytes()
+    else:
+        yield json.dumps(list(data), default=repr).encode()

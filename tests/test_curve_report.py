@@ -1,0 +1,93 @@
+"""The report of a learning curve: its tables, its test on the largest size, its sentence."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from test_power_law import REPEATS, SIZES, measured
+
+from kerastl.curve_report import LearningCurve, as_frame
+
+CURVES = {"stages": (0.2, 1.0, -0.6), "end to end": (0.01, 6.0, -0.55)}
+
+
+def rows(name, curve, seed=0):
+    n, e = measured(curve, SIZES, REPEATS, seed)
+    numbers = [k for count in REPEATS for k in range(count)]
+    return [
+        {"candidate": name, "size": int(size), "seed": k, "score": 1 - error, "n": 500,
+         "seconds": 1.0, "failed": ""}
+        for size, error, k in zip(n, e, numbers, strict=True)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def curve():
+    return LearningCurve(as_frame([row for name, c in CURVES.items() for row in rows(name, c)]))
+
+
+def test_the_summary_is_of_the_largest_size(curve):
+    table = curve.summary.set_index("candidate")
+    assert list(table["size"]) == [1600, 1600]
+    for name, (alpha, eta, gamma) in CURVES.items():
+        row = table.loc[name]
+        assert row["error low"] <= alpha + eta * 1600**gamma <= row["error high"]
+        fall = eta * (1600**gamma - 3200**gamma)
+        assert row["doubling low"] <= fall <= row["doubling high"]
+        assert row["alpha low"] >= 0
+
+
+def test_the_largest_size_is_foretold_by_the_others(curve):
+    assert [one.candidate for one in curve.held_back] == list(CURVES)
+    assert all(one.held for one in curve.held_back)
+    assert "the smaller sizes foretell an error of" in str(curve.held_back[0])
+
+
+@pytest.mark.slow
+def test_what_is_foretold_holds_in_95_percent_of_200_draws():
+    held = 0
+    for seed in range(200):
+        [one] = LearningCurve(as_frame(rows("a", (0.05, 2.0, -0.5), seed)), seed).held_back
+        held += one.held
+    assert held >= 0.915 * 200, held
+
+
+def test_a_curve_that_bends_away_is_not_as_foretold():
+    found = rows("a", (0.05, 2.0, -0.5))
+    for row in found:
+        if row["size"] == 1600:
+            row["score"] -= 0.2
+    [one] = LearningCurve(as_frame(found)).held_back
+    assert not one.held
+    assert "that is not what was found" in str(one)
+
+
+def test_the_verdict_is_a_sentence_and_may_be_no_difference(curve):
+    assert curve.verdict.startswith("stages is better below ")
+    same = LearningCurve(as_frame([*rows("a", CURVES["stages"]), *rows("b", CURVES["stages"], 1)]))
+    assert same.verdict == "a and b: no difference at 50 or at 1600 examples."
+    alone = LearningCurve(as_frame(rows("a", CURVES["stages"])))
+    assert alone.verdict == "There are not two curves to compare."
+
+
+def test_what_is_saved_is_what_was_found(curve, tmp_path):
+    curve.save(tmp_path)
+    trials = pd.read_csv(tmp_path / "trials.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(trials, curve.frame, check_dtype=False)
+    assert json.loads((tmp_path / "verdict.json").read_text("utf-8"))["verdict"] == curve.verdict
+    assert list(pd.read_csv(tmp_path / "summary.csv")["candidate"]) == list(CURVES)
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size[0] > 1000
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+
+
+def test_too_few_sizes_have_no_fit_and_all_is_drawn_the_same(tmp_path):
+    few = [row for row in rows("few", CURVES["stages"]) if row["size"] < 200]
+    found = LearningCurve(as_frame(few))
+    assert (found.fits, found.crossings, found.held_back) == ({}, (), ())
+    found.save(tmp_path)
+    assert (tmp_path / "curves.png").stat().st_size > 10_000

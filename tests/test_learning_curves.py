@@ -1,0 +1,216 @@
+"""learning_curve: the parts that candidates get, what is kept, resumed and refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_models import TASKS, on_disk
+
+from kerastl import learning_curve
+from kerastl.errors import InputError
+
+SIZES = [50, 100, 200, 400]
+
+
+def examples(n=600):
+    return list(range(n))
+
+
+def falling(alpha, eta, noise=0.02):
+    """A candidate of a known curve, its noise drawn by its seed and the size."""
+
+    def candidate(part, seed):
+        rng = np.random.default_rng([seed, len(part)])
+        error = alpha + eta * len(part) ** -0.5 + noise * rng.standard_normal()
+        return float(np.clip(1 - error, 0, 1))
+
+    return candidate
+
+
+def test_two_known_curves_are_told_apart_and_their_crossing_found():
+    candidates = {"stages": falling(0.25, 0.5), "end to end": falling(0.0, 4.5)}
+    found = learning_curve(candidates, examples(4000), [100, 200, 400, 800, 1600], 6)
+    assert found.candidates == ["stages", "end to end"]
+    assert len(found.frame) == 60
+    [one] = found.crossings
+    assert one.size.low < 256 < one.size.high
+    assert found.verdict.startswith("stages is better below ")
+    assert found.verdict.endswith("examples, end to end above.")
+
+
+def test_every_candidate_gets_the_same_nested_parts():
+    seen = {}
+
+    def noted(name):
+        def candidate(part, seed):
+            seen[name, len(part), seed] = set(part)
+            return 0.5
+
+        return candidate
+
+    learning_curve(
+        {"a": noted("a"), "b": noted("b")}, examples(), SIZES, {50: 3, 100: 3, 200: 2, 400: 1}
+    )
+    assert len(seen) == 2 * 9
+    for (name, size, seed), part in seen.items():
+        assert part == seen["a", size, seed]
+        larger = [
+            other for (n, s, k), other in seen.items() if n == name and k == seed and s > size
+        ]
+        assert all(part < other for other in larger)
+    assert seen["a", 50, 0] != seen["a", 50, 1]
+
+
+def test_by_default_small_sizes_have_more_repeats():
+    found = learning_curve({"a": falling(0.1, 1)}, examples(), SIZES)
+    assert found.frame.groupby("size").size().to_dict() == {50: 8, 100: 6, 200: 5, 400: 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "length"),
+    [
+        (np.arange(600), len),
+        (pd.DataFrame({"x": np.arange(600)}), len),
+        ((np.arange(600), np.arange(600) * 2), lambda part: len(part[0])),
+    ],
+    ids=["array", "frame", "tuple"],
+)
+def test_data_of_any_kind_are_divided(data, length):
+    lengths = []
+
+    def candidate(part, seed):
+        if isinstance(part, tuple):
+            np.testing.assert_array_equal(part[1], 2 * part[0])
+        lengths.append(length(part))
+        return 0.5
+
+    learning_curve({"a": candidate}, data, SIZES, 1)
+    assert lengths == SIZES
+
+
+def test_a_manifest_keeps_its_other_parts_and_every_class(tmp_path):
+    data, seen = on_disk(tmp_path / "pictures", n=60), []
+
+    def candidate(part, seed):
+        seen.append(part)
+        return np.full(16, 0.5)
+
+    found = learning_curve({"a": candidate}, data, [8, 20, 44], 2)
+    assert found.frame["n"].unique().tolist() == [16]
+    whole = data.split("train").labels()
+    for part, size in zip(seen, found.frame["size"], strict=True):
+        assert len(part.split("train")) == size
+        assert part.tasks == TASKS
+        pd.testing.assert_frame_equal(
+            part.split("test").frame.reset_index(drop=True),
+            data.split("test").frame.reset_index(drop=True),
+        )
+        labels = part.split("train").labels()
+        assert set(labels["zone"]) >= set(whole["zone"]) - {-1}
+        assert set(labels["alarm"].ravel()) >= {0, 1}
+
+
+def test_a_trial_that_fails_is_recorded_and_the_rest_goes_on():
+    def weak(part, seed):
+        if len(part) == 50:
+            raise RuntimeError("too little\nto learn from")
+        return 0.9
+
+    found = learning_curve({"weak": weak, "odd": lambda *_: 1.5, "a": falling(0.1, 1)},
+                           examples(), SIZES, 3)  # fmt: skip
+    failed = found.frame[found.frame["failed"] != ""]
+    assert set(failed[failed["candidate"] == "weak"]["failed"]) == {"too little"}
+    assert set(failed[failed["candidate"] == "weak"]["size"]) == {50}
+    odd = found.frame[found.frame["candidate"] == "odd"]
+    assert odd["failed"].str.startswith("Expected a score from 0 to 1").all()
+    assert sorted(found.fits) == ["a", "weak"]
+    assert "weak failed with 50 examples (seed 0): too little" in str(found)
+
+
+def test_where_nothing_succeeds_the_causes_are_told():
+    def bad(part, seed):
+        raise KeyError("gone")
+
+    with pytest.raises(InputError, match="No trial succeeded") as error:
+        learning_curve({"bad": bad}, examples(), SIZES, 1)
+    assert error.value.faults == ("bad: 'gone'",)
+
+
+def test_interrupted_it_goes_on_and_computes_nothing_twice(tmp_path):
+    calls = []
+
+    def candidate(part, seed):
+        calls.append((len(part), seed))
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return falling(0.1, 1)(part, seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        learning_curve({"a": candidate}, examples(), SIZES, 2, folder=tmp_path)
+    assert len(pd.read_csv(tmp_path / "trials.csv")) == 4
+    found = learning_curve({"a": candidate}, examples(), SIZES, 2, folder=tmp_path)
+    assert len(calls) == 9
+    assert len(set(calls)) == 8
+    whole = learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2)
+    pd.testing.assert_frame_equal(
+        found.frame.drop(columns="seconds"), whole.frame.drop(columns="seconds")
+    )
+
+
+def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path):
+    calls, told = [], []
+
+    def noted(name):
+        def candidate(part, seed):
+            calls.append((name, len(part), seed))
+            return falling(0.1, 1)(part, seed)
+
+        return candidate
+
+    learning_curve({"a": noted("a")}, examples(), SIZES, 2, folder=tmp_path)
+    more = {"a": noted("a"), 'b, or "c"': noted("b")}
+    found = learning_curve(more, examples(), [*SIZES, 500], 3, folder=tmp_path,
+                           on_trial=lambda *row: told.append(row))  # fmt: skip
+    assert len(set(calls)) == len(calls) == 2 * 5 * 3
+    assert len(found.frame) == 30
+    assert [row[:2] for row in told] == [(n, 30) for n in range(9, 31)]
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "data.json", "trials.csv", "summary.csv", "verdict.json", "curves.png",
+    }  # fmt: skip
+    few = learning_curve({"a": noted("a")}, examples(), SIZES[:3], 2, folder=tmp_path)
+    assert len(few.frame) == 6
+    assert len(pd.read_csv(tmp_path / "trials.csv")) == 30
+
+
+def test_a_folder_of_other_data_is_refused(tmp_path):
+    learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
+    with pytest.raises(InputError, match=r"holds a learning curve of other data.*trials\.csv"):
+        learning_curve({"a": falling(0.1, 1)}, examples(601), SIZES, 2, folder=tmp_path)
+    (tmp_path / "trials.csv").write_text("odd\n1\n")
+    (tmp_path / "data.json").write_text("{")
+    with pytest.raises(InputError, match="holds trials that cannot be read"):
+        learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"candidates": {}}, "Expected candidates= callables by name"),
+        ({"candidates": {"a": 3}}, "a: 3 cannot be called"),
+        ({"candidates": {" ": len}}, "' ': expected a name"),
+        ({"sizes": [50, 700]}, "700: there are only 600 examples"),
+        ({"sizes": []}, "Expected sizes from 1 to 600"),
+        ({"sizes": [1], "strata": [0, 1] * 300}, "1: too small for every class"),
+        ({"seeds": 0}, "Expected seeds= how many repeats"),
+        ({"seeds": {50: 2}}, "100: received 0"),
+        ({"strata": [1]}, "Expected strata= for 600 examples. Received: 1"),
+    ],
+)
+def test_what_will_not_do_is_told_before_any_trial(given, told):
+    def never(part, seed):
+        raise AssertionError
+
+    options = {"candidates": {"a": never}, "data": examples(), "sizes": SIZES, "seeds": 2}
+    with pytest.raises(InputError, match=told):
+        learning_curve(**{**options, **given})
