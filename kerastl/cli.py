@@ -1,6 +1,6 @@
 """The command line: one verb for each thing to do, the same options everywhere.
 
-The verbs stand in six rooms. None of them loads Keras before a verb is called.
+The verbs stand in seven rooms. None of them loads Keras before a verb is called.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from kerastl import (
     __version__,
+    cli_curve,
     cli_export,
     cli_features,
     cli_labels,
@@ -39,7 +40,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder of class folders.",
 )
-for room in (cli_models, cli_search, cli_export, cli_labels, cli_features, cli_networks):
+for room in (
+    cli_models, cli_search, cli_curve, cli_export, cli_labels, cli_features, cli_networks,
+):  # fmt: skip
     app.add_typer(room.app)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kerastl.arguments import none, policy
 from kerastl.console import say, title
-from kerastl.joint import joint_or_separate as compare_joint
+from kerastl.joint_report import joint_or_separate as compare_joint
 from kerastl.label_counts import label_report
 from kerastl.manifest import Manifest
 from kerastl.models import create_model

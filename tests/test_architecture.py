@@ -49,7 +49,8 @@ FLOORS = {
         "attribution", "runs", "stored_scores", "trials",
         "subsets", "power_law", "crossings", "curve_plot",
         "curve_report", "learning_curves", "curve_candidates",
-        "parallel_heads", "self_training", "policy_report", "policies", "joint", "task_weights",
+        "parallel_heads", "self_training", "policy_report", "policies", "joint_report",
+        "task_weights",
         "search_space", "search_features", "search_bases", "phase_callbacks", "trial_fits",
         "hypermodel",
         "trial_scores", "paired_scores", "depth_choice",
@@ -58,10 +59,10 @@ FLOORS = {
     ],
     "edge": [
         "console", "arguments", "picture_list", "network_verbs", "label_verbs", "verbs",
-        "feature_verbs", "cache_verbs", "search_verbs", "litert_js", "try_files", "try_server",
-        "export_verbs", "recipes", "demo",
+        "feature_verbs", "cache_verbs", "search_verbs", "curve_verbs", "litert_js", "try_files",
+        "try_server", "export_verbs", "recipes", "demo",
         "options", "cli_models", "cli_labels", "cli_features", "cli_networks", "cli_search",
-        "cli_export", "cli",
+        "cli_curve", "cli_export", "cli",
     ],
 }  # fmt: skip
 ORDER = [module for floor in FLOORS.values() for module in floor]

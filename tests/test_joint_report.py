@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from two_tasks import SHADE, WAY, striped_manifest
 
 from kerastl.errors import InputError
-from kerastl.joint import COLUMNS, JointReport, joint_or_separate
+from kerastl.joint_report import COLUMNS, JointReport, joint_or_separate
 from kerastl.manifest import Manifest
 from kerastl.tasks import Task
 from kerastl.trials import Settings, Trials

@@ -1,0 +1,52 @@
+"""Learning curves on the command line: made, added to, and refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from conftest import small_network
+from test_cli import inside  # noqa: F401
+
+SMALL = ("--backbone", "own.keras", "--weights", "none", "--epochs", "1", "--seeds", "1")
+
+
+@pytest.fixture(scope="module")
+def work(stripes_folder):
+    """The folder that holds own.keras and the pictures."""
+    small_network().save(stripes_folder.parent / "own.keras")
+    return stripes_folder.parent
+
+
+def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  # noqa: F811
+    call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
+    told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
+    assert "trial 2 of 2: transfer, 16, " in told
+    assert "There are not two curves to compare." in told
+    trials = pd.read_csv(tmp_path / "made" / "trials.csv")
+    again = inside(*call, "--candidates", "transfer,scratch", "--sizes", "8,16", cwd=work)
+    more = pd.read_csv(tmp_path / "made" / "trials.csv")
+    assert "trial 4 of 4: scratch, 16, " in again
+    assert "transfer, 8" not in again
+    pd.testing.assert_frame_equal(more[more["candidate"] == "transfer"], trials)
+    assert (tmp_path / "made" / "curves.png").is_file()
+    assert json.loads((tmp_path / "made" / "settings.json").read_text())["epochs"] == "1"
+    other = inside(*call[:-2], "--epochs", "2", *call[-2:], cwd=work, code=2)
+    assert "holds learning curves of other settings" in other
+    assert "epochs: 1 there, 2 here" in other
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--candidates", "transfr"), "Did you mean transfer?"),
+        (("--sizes", "8,many"), "Expected --sizes whole numbers"),
+        (("--sizes", "8,5000"), "5000: there are only"),
+        (("--sizes", "1"), "1: too small for every class"),
+    ],
+)
+def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path, given, told):  # noqa: F811
+    out = ("--out", str(tmp_path / "made"))
+    heard = inside("curve", stripes_folder.name, *SMALL, *out, *given, cwd=work, code=2)
+    assert told in " ".join(heard.split())
