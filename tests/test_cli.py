@@ -194,8 +194,8 @@ def test_help_shows_an_example_and_what_each_option_takes(verb, tmp_path, inside
 def test_every_verb_is_tested():
     assert sorted(" ".join(verb) for verb in verbs()) == sorted([
         "train", "search", "evaluate", "predict", "export", "check", "try", "labels", "policies",
-        "joint-or-separate", "curve", "extract", "cache", "cache list", "cache verify", "cache prune",
-        "cuts", "backbones", "recipes", "demo",
+        "joint-or-separate", "curve", "extract", "cache", "cache list", "cache verify",
+        "cache prune", "cuts", "backbones", "recipes", "demo",
     ])  # fmt: skip
 
 
