@@ -29,7 +29,7 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "am
 
 # Each script, and the arguments under which it takes seconds.
 SCRIPTS = {
-    "frozen.py": "--pictures 48 --epochs 2 --plain-epochs 2",
+    "frozen.py": "--pictures 48 --epochs 2 --plain-epochs 2 --repeats 1",
     "tails.py": "--pictures 32 --layers 30 --epochs 1",
     "large_pictures.py": "--pictures 2 --rounds 1 --epochs 2",
     "imports.py": "--rounds 1",

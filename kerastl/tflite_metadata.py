@@ -29,6 +29,7 @@ LARGEST = 2**20
 """Bytes that the class names of one task may take when they are read."""
 
 NAME, ABOUT = 0, 1
+NORMALISATION, STEPS = 1, 4
 INPUTS, OUTPUTS = 2, 3
 CONTENT, FILES = 3, 6
 
@@ -37,8 +38,8 @@ def with_metadata(data: bytes, tasks: Sequence[Task], *, name: str = "kerastl") 
     """A file with its labels inside: what it computes is the same to the bit.
 
     Each output bears its task's name, with the classes in a text file in a ZIP at the
-    file's end, a line a class; a line break in a name becomes a space. No normalisation
-    is told: our files take grey levels as they are.
+    file's end, a line a class; a line break in a name becomes a space. The normalisation
+    that is told changes nothing: our files take grey levels as they are.
 
     Args:
         data: A `.tflite` file whose signature's outputs bear the tasks' names.
@@ -144,7 +145,7 @@ def _packed(tasks: Sequence[Task], name: str) -> bytes:
     image = _table(build, 2, {0: build.PrependInt8Slot}, {0: RGB})
     content = _content(build, IMAGE, image)
     text = "RGB image, levels 0 to 255; its preprocessing is in the file."
-    given = _tensor(build, "image", text, content, None)
+    given = _tensor(build, "image", text, content, STEPS, _vector(build, [_as_it_is(build)]))
     made = [_output(build, number, task) for number, task in enumerate(tasks)]
     graph = _offsets(build, 10, {INPUTS: _vector(build, [given]), OUTPUTS: _vector(build, made)})
     graphs, about = _vector(build, [graph]), build.CreateString("Made by kerastl.")
@@ -162,18 +163,33 @@ def _output(build: flatbuffers.Builder, number: int, task: Task) -> int:
     build.PrependInt8Slot(2, AXIS_LABELS, 0)
     labels = _vector(build, [build.EndObject()])
     content = _content(build, FEATURE, _offsets(build, 0, {}))
-    return _tensor(build, task.name, f"{task.kind}: a score for each class.", content, labels)
+    about = f"{task.kind}: a score for each class."
+    return _tensor(build, task.name, about, content, FILES, labels)
+
+
+def _as_it_is(build: flatbuffers.Builder) -> int:
+    """The normalisation (level - 0) / 1."""
+    mean, std = (_floats(build, value) for value in (0.0, 1.0))
+    options = _offsets(build, 2, {0: mean, 1: std})
+    return _content(build, NORMALISATION, options, fields=2)
+
+
+def _floats(build: flatbuffers.Builder, value: float) -> int:
+    build.StartVector(4, 1, 4)
+    build.PrependFloat32(value)
+    return build.EndVector()
 
 
 def _tensor(
-    build: flatbuffers.Builder, name: str, about: str, content: int, files: int | None
+    build: flatbuffers.Builder, name: str, about: str, content: int, slot: int, more: int
 ) -> int:
     slots = {NAME: build.CreateString(name), ABOUT: build.CreateString(about), CONTENT: content}
-    return _offsets(build, 7, slots if files is None else {**slots, FILES: files})
+    return _offsets(build, 7, {**slots, slot: more})
 
 
-def _content(build: flatbuffers.Builder, kind: int, value: int) -> int:
-    build.StartObject(3)
+def _content(build: flatbuffers.Builder, kind: int, value: int, fields: int = 3) -> int:
+    """A table that begins with a union: its kind, then its value."""
+    build.StartObject(fields)
     build.PrependUint8Slot(0, kind, 0)
     build.PrependUOffsetTRelativeSlot(1, value, 0)
     return build.EndObject()

@@ -45,6 +45,28 @@ def test_every_task_is_found_by_name_with_its_classes(files):
     }
 
 
+def test_the_schema_itself_reads_what_is_told(files):
+    from ai_edge_litert import schema_py_generated as tflite
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
+
+    model = tflite.ModelT.InitFromPackedBuf(files[1].read_bytes())
+    [entry] = [e for e in model.metadata if e.name == b"TFLITE_METADATA"]
+    told = schema.ModelMetadataT.InitFromPackedBuf(bytes(model.buffers[entry.buffer].data))
+    [graph] = told.subgraphMetadata
+    [image] = graph.inputTensorMetadata
+    assert image.content.contentPropertiesType == schema.ContentProperties.ImageProperties
+    assert image.content.contentProperties.colorSpace == schema.ColorSpaceType.RGB
+    [step] = image.processUnits
+    assert step.optionsType == schema.ProcessUnitOptions.NormalizationOptions
+    assert (list(step.options.mean), list(step.options.std)) == ([0.0], [1.0])
+    names = [made.name.decode() for made in graph.outputTensorMetadata]
+    assert sorted(names) == sorted(task.name for task in ODD)
+    for made in graph.outputTensorMetadata:
+        [labels] = made.associatedFiles
+        assert labels.type == schema.AssociatedFileType.TENSOR_AXIS_LABELS
+        assert made.content.contentPropertiesType == schema.ContentProperties.FeatureProperties
+
+
 def test_outputs_are_told_in_the_order_that_the_file_has(files):
     model = LiteRTModel(files[1])
     places = {name: d["index"] for name, d in model._output_details.items()}
