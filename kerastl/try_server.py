@@ -191,7 +191,7 @@ def open_server(
         host: The address to bind; the default is seen by this machine alone.
         port: 0 takes a free one.
         browser_runtime: The folder of LiteRT.js (`fetch_litert_js`); None leaves the
-            work to the interpreter behind the page, which also runs quantised files.
+            work to the interpreter behind the page.
 
     Yields:
         The server, with its `url`.

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 from tiny_models import SIZE, TASKS, patches, tiny
 
+from kerastl.conversion import to_float32
 from kerastl.exporting import export
 from kerastl.litert_js import fetch_litert_js
 from kerastl.pictures import load_picture
 from kerastl.predictors import KerasPredictor, load_predictor
+from kerastl.sidecar import write_sidecar
 from kerastl.try_server import open_server
 
 BROWSER = Path(__file__).parent / "browser"
@@ -66,19 +68,25 @@ def browser():
     return found
 
 
-def drive(folder, name, runtime, model, pictures, camera=True):
-    """What the page showed of the pictures and of the camera."""
+def ask(folder, name, runtime, model, pictures, **more):
+    """What the page showed in a browser, or complained of."""
     told = {
         "browser": browser(), "profile": str(folder / f"profile_{name}"),
         "screenshot": str(folder / f"{name}.png"), "pictures": [str(folder / p) for p in pictures],
-        "camera": str(folder / "camera.mjpeg") if camera else None,
+        **more,
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(told))
-    with open_server(folder / "export" / model, browser_runtime=runtime) as server:
+    with open_server(model, browser_runtime=runtime) as server:
         command = ["node", "drive.js", server.url, folder / f"{name}.json"]
         ran = subprocess.run(command, cwd=BROWSER, capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout)
+    return json.loads(ran.stdout)
+
+
+def drive(folder, name, runtime, model, pictures, camera=True):
+    """What the page showed of the pictures and of the camera, and nothing else was asked for."""
+    film = str(folder / "camera.mjpeg") if camera else None
+    said = ask(folder, name, runtime, folder / "export" / model, pictures, camera=film)
     assert said["problems"] == []
     assert said["odd"] == "words.txt is not a picture that this browser can read."
     assert {urlsplit(u).hostname for u in said["requests"] if u.startswith("http")} == {"127.0.0.1"}
@@ -137,8 +145,23 @@ def test_any_picture_becomes_what_kerastl_makes_of_it(made):
         seen, read = pixels(said["dropped"][name]), load_picture(folder / name, (SIZE, SIZE))
         apart = np.abs(seen.astype(int) - read)
         # Two decoders of JPEG, and two ways to round a colour that is half transparent.
-        assert apart.max() <= (1 if name in SIZES else 4), name
+        assert apart.max() <= {"turned.jpg": 4, "clear.png": 2}.get(name, 1), name
     assert said["filmed"].startswith("The camera cannot be used (NotAllowedError): allow it for")
+
+
+@pytest.mark.parametrize("name", ["browser", "interpreter"])
+def test_a_score_that_is_no_number_is_told(made, name, tmp_path):
+    folder, *_ = made
+    broken = tiny()
+    head = broken.get_layer("alarm")
+    head.set_weights([np.nan * values for values in head.get_weights()])
+    (tmp_path / "model.tflite").write_bytes(to_float32(broken))
+    write_sidecar(tmp_path, TASKS, (SIZE, SIZE))
+    runtime = litert_js() if name == "browser" else None
+    said = ask(folder, f"nan_{name}", runtime, tmp_path, ["picture.png"], broken=True)
+    assert said["complaint"] == (
+        "The model gave no number for alarm: the file is damaged or was converted wrongly."
+    )
 
 
 def test_a_threshold_that_is_moved_changes_the_answer(made):

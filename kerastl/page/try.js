@@ -100,7 +100,10 @@ async function look(source, width, height) {
   const { scores, milliseconds } = await (state.model ? runHere : runBehind)(pixels);
   if (turn !== state.turn) return; // another picture was chosen meanwhile
   for (const [name, values] of Object.entries(scores))
-    if (!values.every(Number.isFinite)) throw new Error(`a score of ${name} is not a number`);
+    if (!values.every(Number.isFinite)) {
+      complain(`The model gave no number for ${name}: the file is damaged or was converted wrongly.`);
+      return;
+    }
   state.times = [...state.times, milliseconds].slice(-RUNS);
   state.scores = scores;
   show(pixels);

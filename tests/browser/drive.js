@@ -1,6 +1,7 @@
 // Opens the page of `kerastl try` and says as JSON what it showed and what it asked for.
 // Usage: node drive.js URL OPTIONS.json, with browser, profile, screenshot, pictures (paths) and
-// camera: an .mjpeg file that plays the camera, or null where the camera is refused.
+// camera: an .mjpeg file that plays the camera, or null where the camera is refused. With
+// broken: true it drops the first picture only, and says what the page complains of.
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -53,6 +54,13 @@ async function drop(name, type, bytes) {
 async function complaint() {
   await page.waitForSelector("#error:not([hidden])");
   return page.textContent("#error");
+}
+
+if (options.broken) {
+  await drop("picture.png", "image/png", readFileSync(options.pictures[0]));
+  console.log(JSON.stringify({ complaint: await complaint() }));
+  await browser.close();
+  process.exit();
 }
 
 const dropped = {};
