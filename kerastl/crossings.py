@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import ttest_ind
 
 from kerastl.power_law import Estimate, PowerLaw
 
@@ -51,6 +53,11 @@ class Crossing:
                 f"{low} is better from {self.smallest} to {self.largest} examples: they do not "
                 "cross within the data."
             )
+        if low is not None and high is not None:
+            return (
+                f"{low} is better at {self.smallest} examples, {high} at {self.largest}: they "
+                "cross between."
+            )
         better, size = (low, self.smallest) if high is None else (high, self.largest)
         other = self.largest if high is None else self.smallest
         return f"{better} is better at {size} examples; at {other} there is no difference."
@@ -88,6 +95,38 @@ def crossing(curves: dict[str, PowerLaw]) -> Crossing:
     apart = one.draws_at(sizes)[:draws] - other.draws_at(sizes)[:draws]
     ends = Estimate.of(apart[:, 0]), Estimate.of(apart[:, -1])
     return Crossing(first, second, smallest, largest, *ends, _where(apart, sizes, *ends))
+
+
+def compare_ends(measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Crossing:
+    """Compare what was measured at the smallest and the largest size alone, without curves.
+
+    Args:
+        measured: Two, by name: the sizes, and the errors that were measured.
+
+    Returns:
+        The `Crossing`, without a size; its differences are those of the means, with
+        Welch's intervals.
+
+    Example:
+        >>> sizes = np.repeat([10, 40], 3)
+        >>> one, other = np.array([9, 8, 9, 9, 9, 8]) / 10, np.array([10, 10, 9, 1, 1, 2]) / 10
+        >>> print(compare_ends({"stages": (sizes, one), "end to end": (sizes, other)}))
+        end to end is better at 40 examples; at 10 there is no difference.
+    """
+    (first, one), (second, other) = measured.items()
+    shared = sorted(set(one[0].tolist()) & set(other[0].tolist()))
+    ends = [_welch(one[1][one[0] == n], other[1][other[0] == n]) for n in (shared[0], shared[-1])]
+    return Crossing(first, second, int(shared[0]), int(shared[-1]), *ends, None)
+
+
+def _welch(one: np.ndarray, other: np.ndarray) -> Estimate:
+    apart = float(one.mean() - other.mean())
+    if min(len(one), len(other)) < 2:
+        return Estimate(apart, -np.inf, np.inf)
+    if np.ptp(one) == np.ptp(other) == 0:
+        return Estimate(apart, apart, apart)
+    found = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    return Estimate(apart, float(found.low), float(found.high))
 
 
 def _where(apart: np.ndarray, sizes: np.ndarray, low: Estimate, high: Estimate) -> Estimate | None:

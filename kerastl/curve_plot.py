@@ -97,7 +97,7 @@ def _dots(axes: Axes, rows: pd.DataFrame, colour, number: int) -> None:
 def _curve(axes: Axes, name: str, fit: PowerLaw | None, colour) -> None:
     label = printable(name)
     if fit is None:
-        axes.plot([], [], color=colour, label=f"{label} (too few to fit)")
+        axes.plot([], [], color=colour, label=f"{label} (no curve)")
         return
     sizes = np.geomspace(fit.sizes[0], fit.sizes[-1], STEPS)
     low, middle, high = np.maximum(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerastl.crossings import Crossing, crossing
+from kerastl.crossings import Crossing, compare_ends, crossing
 from kerastl.curve_plot import plot_curves
 from kerastl.errors import InputError
 from kerastl.files import replacing, write_json
@@ -68,30 +69,47 @@ class LearningCurve:
         """Their names, in the order in which they were given."""
         return list(dict.fromkeys(self.frame["candidate"]))
 
-    @cached_property
+    @property
     def fits(self) -> dict[str, PowerLaw]:
-        """By candidate its curve; one that has too few sizes or repeats has none."""
-        return {name: fit for name in self.candidates
-                if (fit := self._fit(self._good(name))) is not None}  # fmt: skip
+        """By candidate its curve; one of `unfitted` has none."""
+        return self._fitted[0]
+
+    @property
+    def unfitted(self) -> dict[str, str]:
+        """By candidate why it has no curve: too few sizes or repeats, or another shape."""
+        return self._fitted[1]
+
+    @cached_property
+    def _fitted(self) -> tuple[dict[str, PowerLaw], dict[str, str]]:
+        fits, causes = {}, {}
+        for name in self.candidates:
+            try:
+                fits[name] = self._fit(self._good(name))
+            except InputError as error:
+                causes[name] = error.message
+        return fits, causes
 
     @cached_property
     def crossings(self) -> tuple[Crossing, ...]:
-        """Every pair of curves with each other, where they share at least two sizes."""
-        pairs = itertools.combinations(self.fits.items(), 2)
-        return tuple(crossing(dict(pair)) for pair in pairs if _shared(*(f for _, f in pair)) > 1)
+        """Every pair of candidates with each other, where they share at least two sizes.
+
+        Where one of the two has no curve, the means at the smallest and at the largest size
+        are compared.
+        """
+        pairs = itertools.combinations(self.candidates, 2)
+        return tuple(one for pair in pairs if (one := self._compared(*pair)) is not None)
 
     @cached_property
     def held_back(self) -> tuple[HeldBack, ...]:
         """Each curve tested on its largest size, which its fit did not see."""
         found = []
-        for name in self.fits:
+        for name in self.candidates:
             rows = self._good(name)
             last = rows["size"].max()
             rest, there = rows[rows["size"] < last], rows[rows["size"] == last]
-            fit = self._fit(rest)
-            if fit is not None:
+            with contextlib.suppress(InputError):  # too few are left
                 errors = 1 - there["score"]
-                told = _foretold(fit, int(last), rest, len(errors), self.seed)
+                told = _foretold(self._fit(rest), int(last), rest, len(errors), self.seed)
                 found.append(HeldBack(name, int(last), told, float(errors.mean())))
         return tuple(found)
 
@@ -117,7 +135,7 @@ class LearningCurve:
     def verdict(self) -> str:
         """Which candidate is better at which sizes, in a sentence for each pair."""
         if not self.crossings:
-            return "There are not two curves to compare."
+            return "There are not two candidates to compare."
         return " ".join(map(str, self.crossings))
 
     def save(self, folder: str | Path) -> Path:
@@ -139,27 +157,29 @@ class LearningCurve:
         return folder
 
     def __str__(self) -> str:
-        return "\n".join([*map(_row, self.summary.to_dict("records")),
+        causes = [f"{name}: {why}" for name, why in self.unfitted.items()]
+        return "\n".join([*map(_row, self.summary.to_dict("records")), *causes,
                           *map(str, self.held_back), *self._failures(), self.verdict])  # fmt: skip
 
     def _good(self, name: str) -> pd.DataFrame:
         return self.frame[(self.frame["candidate"] == name) & (self.frame["failed"] == "")]
 
-    def _fit(self, rows: pd.DataFrame) -> PowerLaw | None:
-        try:
-            return fit_power_law(rows["size"], 1 - rows["score"], seed=self.seed)
-        except InputError:  # too few sizes or repeats
+    def _fit(self, rows: pd.DataFrame) -> PowerLaw:
+        return fit_power_law(rows["size"], 1 - rows["score"], seed=self.seed)
+
+    def _compared(self, first: str, second: str) -> Crossing | None:
+        rows = {name: self._good(name) for name in (first, second)}
+        if len(set(rows[first]["size"]) & set(rows[second]["size"])) < 2:
             return None
+        if first in self.fits and second in self.fits:
+            return crossing({name: self.fits[name] for name in rows})
+        return compare_ends({name: (one["size"].to_numpy(), 1 - one["score"].to_numpy())
+                             for name, one in rows.items()})  # fmt: skip
 
     def _failures(self) -> list[str]:
         failed = self.frame[self.frame["failed"] != ""]
         return [f"{r.candidate} failed with {r.size} examples (seed {r.seed}): {r.failed}"
                 for r in failed.itertuples()]  # fmt: skip
-
-
-def _shared(one: PowerLaw, other: PowerLaw) -> int:
-    low, high = max(one.sizes[0], other.sizes[0]), min(one.sizes[-1], other.sizes[-1])
-    return sum(low <= size <= high for size in {*one.sizes, *other.sizes})
 
 
 def _foretold(fit: PowerLaw, size: int, rows: pd.DataFrame, repeats: int, seed: int) -> Estimate:

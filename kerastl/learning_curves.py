@@ -27,7 +27,8 @@ log = logging.getLogger("kerastl")
 MOST, FEWEST = 8, 3
 """Repeats at the smallest size and at the largest one, where none are given."""
 
-DATA, TRIALS = "data.json", "trials.csv"
+DATA, TRIALS = "data.json", "kept.csv"
+"""What the trials are of, and all of them, also those that a call does not ask for."""
 
 Row = dict[str, Any]
 
@@ -46,7 +47,8 @@ def learning_curve(
 
     Each seed draws parts of its own, each within the next larger one, with every class in
     its share; all candidates train on the same parts. The errors are fitted by
-    e(n) = alpha + eta n^gamma (see `power_law`).
+    e(n) = alpha + eta n^gamma (see `power_law`); where they do not fall so, the means are
+    compared. All intervals are for these test examples: that others would do is not in them.
 
     Args:
         candidates: By name, what is called with a part of the data and a seed, trains on
@@ -59,8 +61,9 @@ def learning_curve(
             and 3 at the largest.
         strata: What each example belongs to; a Manifest's are its joint labels.
         folder: Keeps every finished trial and the report. Called again with the same
-            data, it goes on where it was; other sizes, seeds and candidates are added. A
-            candidate is known by its name: one that has changed needs another name.
+            data, it goes on where it was, and tries again what failed; other sizes, seeds
+            and candidates are added. A candidate is known by its name: one that has changed
+            needs another name.
         on_trial: Is called after each trial with how many are done, how many there are,
             and its row.
 
@@ -79,11 +82,13 @@ def learning_curve(
         0.050 [0.050, 0.050]
     """
     _check_candidates(candidates)
+    sizes = [sizes] if isinstance(sizes, numbers.Integral) else list(sizes)
     whole, strata, needed = _parts(data, strata)
+    nested_subsets(strata, sizes, needed=needed)  # sizes that will not do are told first
     repeats = _repeats(sizes, seeds)
     drawn = {seed: nested_subsets(strata, sizes, needed=needed, seed=seed)
              for seed in range(max(repeats.values(), default=1))}  # fmt: skip
-    rows = _kept(None if folder is None else Path(folder), data, whole)
+    rows = _kept(None if folder is None else Path(folder), _digest(data, whole, strata))
     plan = [(name, size, seed) for size in sorted(repeats) for seed in range(repeats[size])
             for name in candidates]  # fmt: skip
     done = {(row["candidate"], row["size"], row["seed"]) for row in rows}
@@ -108,7 +113,6 @@ def _report(rows: list[Row], plan: list[tuple[str, int, int]], folder: Any) -> L
     found = LearningCurve(as_frame(asked))
     if folder is not None:
         found.save(folder)
-        _write(Path(folder), rows)  # also those that were not asked for this time
     return found
 
 
@@ -173,12 +177,16 @@ def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], dict[str, A
     if isinstance(data, Manifest):
         whole = data.split("train") if data.has("train") else data
         own, needed = strata_of(whole)
-        return whole, own if strata is None else strata, needed
+        return whole, _checked(own if strata is None else strata, len(whole)), needed
     count = len(data[0]) if isinstance(data, tuple) else len(data)
-    strata = [0] * count if strata is None else list(strata)
+    strata = _checked([0] * count if strata is None else strata, count)
+    return data, strata, {s: np.flatnonzero([one == s for one in strata]) for s in set(strata)}
+
+
+def _checked(strata: Sequence[Hashable], count: int) -> list[Hashable]:
     if len(strata) != count:
         raise InputError(f"Expected strata= for {count} examples. Received: {len(strata)}.")
-    return data, strata, {s: np.flatnonzero([one == s for one in strata]) for s in set(strata)}
+    return list(strata)
 
 
 def _taken(data: Any, whole: Any, rows: np.ndarray) -> Any:
@@ -196,11 +204,11 @@ def _taken(data: Any, whole: Any, rows: np.ndarray) -> Any:
     return data[rows] if isinstance(data, np.ndarray) else [data[row] for row in rows]
 
 
-def _kept(folder: Path | None, data: Any, whole: Any) -> list[Row]:
-    """The trials that the folder has; it is told what they are of, or held to it."""
+def _kept(folder: Path | None, digest: str) -> list[Row]:
+    """The trials that succeeded; the folder is told what they are of, or held to it."""
     if folder is None:
         return []
-    told = {"data": _digest(data, whole)}
+    told = {"data": digest}
     if not (folder / TRIALS).exists():
         write_json(folder / DATA, told)
         return []
@@ -216,7 +224,7 @@ def _kept(folder: Path | None, data: Any, whole: Any) -> list[Row]:
             f"{folder} holds a learning curve of other data. Give another folder, or delete "
             f"{folder / TRIALS} to begin anew."
         )
-    return rows
+    return [row for row in rows if not row["failed"]]  # the others are tried again
 
 
 def _write(folder: Path, rows: Sequence[Row]) -> None:
@@ -224,14 +232,17 @@ def _write(folder: Path, rows: Sequence[Row]) -> None:
         as_frame(rows).to_csv(unfinished, index=False)
 
 
-def _digest(data: Any, whole: Any) -> str:
+def _digest(data: Any, whole: Any, strata: Sequence[Hashable]) -> str:
+    """What decides the parts of the data, in their order, and what they are scored on."""
+    digest = hashlib.sha256(repr(strata).encode())
     if isinstance(data, Manifest):
-        rest = data.split("test") if data.has("test") else whole
-        parts = [training_digest(part, data.tasks) for part in (whole, rest)]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    digest = hashlib.sha256()
-    for block in _bytes(data):
-        digest.update(block)
+        names = [Path(path).name for path in whole.frame["image"]]
+        parts = [data.split(part) for part in ("val", "test") if data.has(part)]
+        told = [training_digest(part, data.tasks) for part in (whole, *parts)]
+        digest.update(json.dumps([names, told]).encode("utf-8", "surrogateescape"))
+    else:
+        for block in _bytes(data):
+            digest.update(block)
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.stats import f
 
 from kerastl.errors import InputError
 
@@ -25,6 +26,9 @@ never hold it."""
 DRAWS = 2000
 SIZES, REPEATS = 3, 2
 """The fewest sizes, and the fewest repeats beyond one for each size, all sizes together."""
+
+SURE = 1 - 1e-6
+"""How sure it has to be that errors do not follow the curve before they are refused."""
 
 LEAST = 1e-8
 """Variance that an error has at least: repeats that are all alike prove none."""
@@ -104,7 +108,8 @@ def fit_power_law(
         The `PowerLaw`.
 
     Raises:
-        InputError: For fewer than three sizes, and for too few repeats to tell the noise.
+        InputError: For fewer than three sizes, for too few repeats to tell the noise, and
+            for errors that do not fall as a power law does: their intervals would be wrong.
 
     Example:
         >>> sizes = [50, 50, 100, 100, 200, 200, 400, 400]
@@ -122,6 +127,7 @@ def fit_power_law(
     _check(levels, freedom)
     means = np.bincount(place, e) / counts
     weights = counts / _variances(levels, np.bincount(place, (e - means[place]) ** 2), counts)
+    weights /= max(1.0, _lack_of_fit(levels, means, weights, freedom))
     rng = np.random.default_rng(seed)
     scales = freedom / rng.chisquare(freedom, draws)
     alpha, eta, gamma = _posterior(levels, means, weights, scales, rng)
@@ -139,6 +145,31 @@ def _check(levels: np.ndarray, freedom: int) -> None:
             f"Expected at least {REPEATS} repeats, so that the noise can be told from the curve. "
             f"Received: {freedom} beyond one for each size."
         )
+
+
+def _lack_of_fit(levels: np.ndarray, means: np.ndarray, weights: np.ndarray, freedom: int) -> float:
+    """How much farther off the nearest curve within the bounds is than noise explains.
+
+    About 1 for a power law. A little more widens the intervals (Birge's ratio); far more
+    than an F-test lets pass is refused.
+    """
+    roots = np.sqrt(weights)
+    missed = min(
+        nnls(_terms(levels, gamma) * roots[:, None], (means + BELOW) * roots)[1] ** 2
+        for gamma in GAMMAS
+    )
+    spare = max(len(levels) - SIZES, 1)
+    if missed / spare > f.ppf(SURE, spare, freedom):
+        told = ", ".join(f"{e:.3f} with {n:.0f}" for n, e in zip(levels, means, strict=True))
+        raise InputError(
+            f"The errors do not fall as a power law does, so no curve is fitted: {told} examples."
+        )
+    return missed / spare
+
+
+def _terms(levels: np.ndarray, gamma: float) -> np.ndarray:
+    """What alpha and eta are multiplied by, sizes in parts of the largest."""
+    return np.stack([np.ones(len(levels)), (levels / levels[-1]) ** gamma], axis=1)
 
 
 def _variances(levels: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -168,8 +199,8 @@ def _posterior(
     is drawn for each gamma and each scale; pairs out of bounds count for nothing, and of the
     others as many as are wanted are taken, each by the likelihood of its gamma.
     """
-    last = levels[-1]  # sizes in parts of the largest, or the sums would be out of range
-    terms = np.stack(np.broadcast_arrays(1.0, (levels / last) ** GAMMAS[:, None]), axis=2)
+    last = levels[-1]  # or the sums would be out of range
+    terms = np.stack([_terms(levels, gamma) for gamma in GAMMAS])
     weighted = terms * weights[:, None]
     spread = np.linalg.inv(weighted.swapaxes(1, 2) @ terms)
     best = (spread @ (weighted.swapaxes(1, 2) @ means)[..., None])[..., 0]
@@ -179,6 +210,8 @@ def _posterior(
     pairs = best + np.sqrt(scales)[:, None, None] * steps
     likely = np.linalg.slogdet(spread)[1] / 2 - missed / (2 * scales[:, None])
     likely = np.where((pairs[..., 0] >= -BELOW) & (pairs[..., 1] >= 0), likely, -np.inf)
+    if not np.isfinite(likely).any():
+        raise InputError("The errors do not fall with more examples, so no curve is fitted.")
     chance = np.exp(likely - likely.max()).ravel()
     taken = rng.choice(chance.size, len(scales), p=chance / chance.sum())
     draw, place = np.divmod(taken, len(GAMMAS))

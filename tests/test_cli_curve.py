@@ -23,7 +23,7 @@ def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  
     call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
     told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
     assert "trial 2 of 2: transfer, 16, " in told
-    assert "There are not two curves to compare." in told
+    assert "There are not two candidates to compare." in told
     trials = pd.read_csv(tmp_path / "made" / "trials.csv")
     again = inside(*call, "--candidates", "transfer,scratch", "--sizes", "8,16", cwd=work)
     more = pd.read_csv(tmp_path / "made" / "trials.csv")

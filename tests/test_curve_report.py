@@ -71,7 +71,7 @@ def test_the_verdict_is_a_sentence_and_may_be_no_difference(curve):
     same = LearningCurve(as_frame([*rows("a", CURVES["stages"]), *rows("b", CURVES["stages"], 1)]))
     assert same.verdict == "a and b: no difference at 50 or at 1600 examples."
     alone = LearningCurve(as_frame(rows("a", CURVES["stages"])))
-    assert alone.verdict == "There are not two curves to compare."
+    assert alone.verdict == "There are not two candidates to compare."
 
 
 def test_what_is_saved_is_what_was_found(curve, tmp_path):
@@ -89,5 +89,6 @@ def test_too_few_sizes_have_no_fit_and_all_is_drawn_the_same(tmp_path):
     few = [row for row in rows("few", CURVES["stages"]) if row["size"] < 200]
     found = LearningCurve(as_frame(few))
     assert (found.fits, found.crossings, found.held_back) == ({}, (), ())
+    assert found.unfitted["few"].startswith("Expected at least 3 sizes")
     found.save(tmp_path)
     assert (tmp_path / "curves.png").stat().st_size > 10_000

@@ -148,7 +148,7 @@ def test_interrupted_it_goes_on_and_computes_nothing_twice(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         learning_curve({"a": candidate}, examples(), SIZES, 2, folder=tmp_path)
-    assert len(pd.read_csv(tmp_path / "trials.csv")) == 4
+    assert len(pd.read_csv(tmp_path / "kept.csv")) == 4
     found = learning_curve({"a": candidate}, examples(), SIZES, 2, folder=tmp_path)
     assert len(calls) == 9
     assert len(set(calls)) == 8
@@ -176,18 +176,18 @@ def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path):
     assert len(found.frame) == 30
     assert [row[:2] for row in told] == [(n, 30) for n in range(9, 31)]
     assert {p.name for p in tmp_path.iterdir()} == {
-        "data.json", "trials.csv", "summary.csv", "verdict.json", "curves.png",
+        "data.json", "kept.csv", "trials.csv", "summary.csv", "verdict.json", "curves.png",
     }  # fmt: skip
     few = learning_curve({"a": noted("a")}, examples(), SIZES[:3], 2, folder=tmp_path)
-    assert len(few.frame) == 6
-    assert len(pd.read_csv(tmp_path / "trials.csv")) == 30
+    assert len(few.frame) == len(pd.read_csv(tmp_path / "trials.csv")) == 6
+    assert len(pd.read_csv(tmp_path / "kept.csv")) == 30
 
 
 def test_a_folder_of_other_data_is_refused(tmp_path):
     learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
-    with pytest.raises(InputError, match=r"holds a learning curve of other data.*trials\.csv"):
+    with pytest.raises(InputError, match=r"holds a learning curve of other data.*kept\.csv"):
         learning_curve({"a": falling(0.1, 1)}, examples(601), SIZES, 2, folder=tmp_path)
-    (tmp_path / "trials.csv").write_text("odd\n1\n")
+    (tmp_path / "kept.csv").write_text("odd\n1\n")
     (tmp_path / "data.json").write_text("{")
     with pytest.raises(InputError, match="holds trials that cannot be read"):
         learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
@@ -201,6 +201,8 @@ def test_a_folder_of_other_data_is_refused(tmp_path):
         ({"candidates": {" ": len}}, "' ': expected a name"),
         ({"sizes": [50, 700]}, "700: there are only 600 examples"),
         ({"sizes": []}, "Expected sizes from 1 to 600"),
+        ({"sizes": 700}, "700: there are only 600 examples"),
+        ({"sizes": [50, "a"]}, "'a': expected a whole number"),
         ({"sizes": [1], "strata": [0, 1] * 300}, "1: too small for every class"),
         ({"seeds": 0}, "Expected seeds= how many repeats"),
         ({"seeds": {50: 2}}, "100: received 0"),
@@ -214,3 +216,34 @@ def test_what_will_not_do_is_told_before_any_trial(given, told):
     options = {"candidates": {"a": never}, "data": examples(), "sizes": SIZES, "seeds": 2}
     with pytest.raises(InputError, match=told):
         learning_curve(**{**options, **given})
+
+
+def test_what_failed_is_tried_again(tmp_path):
+    calls = []
+
+    def weak(part, seed):
+        calls.append(len(part))
+        if calls.count(50) == 1 and len(part) == 50:
+            raise RuntimeError("for once")
+        return falling(0.1, 1)(part, seed)
+
+    first = learning_curve({"weak": weak}, examples(), SIZES, 1, folder=tmp_path)
+    again = learning_curve({"weak": weak}, examples(), SIZES, 1, folder=tmp_path)
+    assert (first.frame["failed"] != "").tolist() == [True, False, False, False]
+    assert (again.frame["failed"] == "").all()
+    assert calls == [*SIZES, 50]
+
+
+def test_errors_that_rise_or_fall_late_are_compared_by_their_means():
+    def late(part, seed):
+        share = {50: 0.0, 100: 0.02, 200: 0.4, 400: 0.99}[len(part)]
+        noise = 0.01 * np.random.default_rng([seed, len(part)]).random()
+        return abs(share - noise)
+
+    def rising(part, seed):
+        return 0.9 - len(part) / 1000 + 0.01 * np.random.default_rng([seed, len(part)]).random()
+
+    found = learning_curve({"late": late, "rising": rising}, examples(), SIZES, 4)
+    assert found.fits == {}
+    assert found.verdict == ("rising is better at 50 examples, late at 400: they cross between.")
+    assert "late: The errors do not fall as a power law does" in str(found)

@@ -115,3 +115,23 @@ def test_equal_errors_are_a_flat_curve():
     assert found.at(1600).value == pytest.approx(0.25, abs=1e-3)
     assert found.doubling(1600).value == pytest.approx(0, abs=1e-3)
     assert str(found.at(1600)) == "0.250 [0.250, 0.250]"
+
+
+@pytest.mark.parametrize(
+    "means",
+    [(0.1, 0.2, 0.3, 0.4), (1.0, 0.98, 0.6, 0.01), (1.0, 1.0, 0.5, 0.01)],
+    ids=["rising", "late", "later"],
+)
+@pytest.mark.parametrize("spread", [0.005, 0.02])
+def test_what_does_not_fall_as_a_power_law_is_refused_and_never_told_too_surely(means, spread):
+    sizes = np.repeat([25, 100, 400, 1600], 4)
+    for seed in range(20):
+        noise = spread * np.random.default_rng(seed).standard_normal(16)
+        with pytest.raises(InputError, match="The errors do not fall"):
+            fit_power_law(sizes, np.repeat(means, 4) + noise)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_true_power_laws_are_not_refused(name):
+    for seed in range(20):
+        fit_power_law(*measured(*CURVES[name], seed), draws=10)
