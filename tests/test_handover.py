@@ -104,11 +104,15 @@ VALUES = st.sampled_from(
 )  # fmt: skip
 
 
+HELD = [(float, int), (ArrayType((None,), "float32"), ArrayType((2,), "bool"))]
+"""A stage that declares the wider numbers is held to them, whatever single values are."""
+
+
 @settings(deadline=None, max_examples=400)
 @given(value=VALUES, one=KINDS, other=KINDS)
 def test_a_value_of_both_types_proves_that_they_may_fit(value, one, other):
     """Refusing when a pipeline is made must never refuse what would have run."""
-    if not fault_of(value, one) and not fault_of(value, other):
+    if (one, other) not in HELD and not fault_of(value, one) and not fault_of(value, other):
         assert may_fit(one, other) or set(getattr(one, "classes", ())) > set(
             getattr(other, "classes", ())
         )
