@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.errors import InputError
+from kerastl.shards import map_shard
 
 MAPPED = 128
 """Shards that one array keeps mapped: a process may have about a thousand files open."""
@@ -83,7 +84,7 @@ class ShardArray:
 
     def _map(self, shard: int) -> np.ndarray:
         try:
-            return np.lib.format.open_memmap(self._paths[shard], mode="r")
+            return map_shard(self._paths[shard])
         except OSError as error:
             gone = f"Features in use were removed from the cache: {self._paths[shard]}."
             raise InputError(f"{gone} Call again; they are made anew.") from error

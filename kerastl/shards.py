@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -34,6 +35,14 @@ ABANDONED = 24 * 3600
 
 NAME = re.compile(r"[0-9a-f]{32}")
 """Of a shard, and of a prefix's folder."""
+
+LONGEST_HEADER = 1024
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>\|b1|[<|][iu][1248]|<f[248])', "
+    rb"'fortran_order': False, 'shape': \((?P<shape>\d+(, \d+)*),?\), \} *\n",
+    re.DOTALL,
+)
+"""Of a .npy of numbers, row by row, in the first version of NumPy's format."""
 
 _UNFINISHED = re.compile(r"\.(?P<host>[\w-]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp")
 
@@ -159,14 +168,33 @@ def check_shard(shard: Shard, *, anew: bool = True) -> tuple[tuple[int, ...], np
             if _checksum(shard.path) != shard.checksum:
                 raise Damaged("its checksum is wrong: cut short, or a changed bit")
             _verified.add(seen)
-        values = np.lib.format.open_memmap(shard.path, mode="r")
+        values = map_shard(shard.path)
     except OSError as error:
         raise _fault(error) from error
-    except ValueError as error:
-        raise Damaged(str(error)) from error
     if values.shape[:1] != (len(shard.keys),):
         raise Damaged(f"it has {len(shard.keys)} keys, and an array of {values.shape}")
     return values.shape, values.dtype
+
+
+def map_shard(path: Path) -> np.ndarray:
+    """The rows of a shard's .npy, `[rows, views, ...]`, read when they are asked for.
+
+    NumPy's own reader parses the header as Python, which CPython 3.11 does not always do
+    rightly in two threads at once (python/cpython issue 106905).
+
+    Raises:
+        OSError: Where it cannot be read.
+        Damaged: With the cause.
+    """
+    with open(path, "rb") as file:
+        found = _HEADER.match(file.read(LONGEST_HEADER))
+    if not found:
+        raise Damaged("its header is not that of an array of numbers")
+    shape = tuple(int(size) for size in found["shape"].split(b", "))
+    dtype = np.dtype(found["dtype"].decode())
+    if path.stat().st_size != found.end() + math.prod(shape) * dtype.itemsize:
+        raise Damaged(f"it has another size than an array of {shape}")
+    return np.memmap(path, dtype, "r", found.end(), shape)
 
 
 def remove_shard(path: Path) -> None:

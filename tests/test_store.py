@@ -151,8 +151,33 @@ def test_an_array_of_objects_is_never_loaded(tmp_path):
     (tmp_path / PREFIX / f"{name}.json").write_text(json.dumps(told))
     file.unlink()
     [(path, cause)] = verify_store(tmp_path)
-    assert (path.stem, "object" in cause.lower()) == (name, True)
+    assert (path.stem, "not that of an array of numbers" in cause) == (name, True)
     assert Store(tmp_path / PREFIX, (1, 3), "float32", {}).missing([key(0)]) == [0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (1, 2, 3, 4)])
+def test_a_shard_is_mapped_as_numpy_reads_it(tmp_path, dtype, shape):
+    plain = np.arange(5 * np.prod(shape)).reshape(5, *shape).astype(dtype)
+    path = write_shard(tmp_path, [key(n) for n in range(5)], plain, {})
+    found = shards.map_shard(path)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, np.load(path))
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x93NUMPY", b"GIF89a" * 40])
+def test_a_file_that_is_no_array_of_numbers_is_not_mapped(tmp_path, broken):
+    path = tmp_path / "some.npy"
+    path.write_bytes(broken)
+    with pytest.raises(shards.Damaged, match="not that of an array of numbers"):
+        shards.map_shard(path)
+
+
+def test_an_array_cut_short_is_not_mapped(tmp_path):
+    path = write_shard(tmp_path, [key(0)], values(0), {})
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(shards.Damaged, match="another size than an array of"):
+        shards.map_shard(path)
 
 
 def test_a_shard_of_another_shape_is_not_used(tmp_path):
