@@ -45,7 +45,8 @@ def keep(
     """
     good = [file for file in report.files if not file.refused]
     stay, aside = _earlier(folder, ours, {file.format for file in good}) if good else ({}, [])
-    entries = {file.format: _entry(file, work / file.file, model, ours) for file in good}
+    key = network_key(model) if good else ""
+    entries = {file.format: _entry(file, work / file.file, key, ours) for file in good}
     report = replace(report, aside=tuple(aside))
     if good:  # before anything is moved: what cannot be said costs nothing
         told = _tell(model, ours, work, report, {**stay, **entries})
@@ -107,13 +108,11 @@ def _tell(
     )  # fmt: skip
 
 
-def _entry(
-    file: ExportedFile, path: Path, model: keras.Model, ours: KerasPredictor
-) -> dict[str, Any]:
+def _entry(file: ExportedFile, path: Path, key: str, ours: KerasPredictor) -> dict[str, Any]:
     """What an app may check of a file before it loads it, and what it needs to run it."""
     return {
         "file": file.file, "bytes": file.size, "sha256": sha256(path),
-        "network": network_key(model), "waived": file.waived,
+        "network": key, "waived": file.waived,
         "signatures": ports(file.format, ours.tasks, ours.image_size, path),
     }  # fmt: skip
 
