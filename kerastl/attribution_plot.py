@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kerastl.errors import InputError
-from kerastl.files import replacing
-from kerastl.plots import BLUE, DPI, GREY, INK, ORANGE, printable
+from kerastl.drawing import BLUE, GREY, INK, ORANGE, printable, write_png
 
 WIDE = 8.5
 LONGEST = 24
@@ -37,14 +34,7 @@ def plot_costs(frame: pd.DataFrame, title: str, score: float, path: str | Path) 
     Raises:
         InputError: For another ending.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
-    figure = _figure(frame, title, score)
-    FigureCanvasAgg(figure)
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, facecolor="white")
-    return path
+    return write_png(_figure(frame, title, score), path)
 
 
 def _figure(frame: pd.DataFrame, title: str, score: float) -> Figure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ttest_ind
+from scipy.stats import t as student_t
 
 from kerastl.power_law import Estimate, PowerLaw
 
@@ -26,6 +26,8 @@ class Crossing:
         at_smallest: The error of the first less that of the second there.
         at_largest: The same at the largest size.
         size: Where they cross; None where that is not shown.
+        throughout: Whether the same one is lower, outside the noise, at every size between.
+        between: Of means that cross: the two sizes around their last change of sign.
     """
 
     first: str
@@ -35,6 +37,8 @@ class Crossing:
     at_smallest: Estimate
     at_largest: Estimate
     size: Estimate | None
+    throughout: bool = False
+    between: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         low, high = (self._lower(end) for end in (self.at_smallest, self.at_largest))
@@ -44,23 +48,30 @@ class Crossing:
                 f"[{self.size.low:.0f}, {self.size.high:.0f}] examples, {high} above."
             )
         if low == high:
-            if low is None:
-                return (
-                    f"{self.first} and {self.second}: no difference at {self.smallest} or at "
-                    f"{self.largest} examples."
-                )
-            return (
-                f"{low} is better from {self.smallest} to {self.largest} examples: they do not "
-                "cross within the data."
-            )
+            return self._at_both(low)
         if low is not None and high is not None:
+            last, first = self.between or (self.smallest, self.largest)
             return (
-                f"{low} is better at {self.smallest} examples, {high} at {self.largest}: they "
-                "cross between."
+                f"{low} is better at {self.smallest} examples, {high} at {self.largest}: their "
+                f"means cross between {last} and {first}."
             )
         better, size = (low, self.smallest) if high is None else (high, self.largest)
         other = self.largest if high is None else self.smallest
-        return f"{better} is better at {size} examples; at {other} there is no difference."
+        than = self._other(better)
+        return f"{better} is better than {than} at {size} examples; at {other}: no difference."
+
+    def _at_both(self, better: str | None) -> str:
+        ends = self.smallest, self.largest
+        if better is None:
+            both = f"{self.first} and {self.second}"
+            return f"{both}: no difference at {ends[0]} or at {ends[1]} examples."
+        found = f"{better} is better than {self._other(better)}"
+        if not self.throughout:
+            return f"{found} at {ends[0]} and at {ends[1]} examples."
+        return f"{found} from {ends[0]} to {ends[1]} examples: they do not cross within the data."
+
+    def _other(self, name: str) -> str:
+        return self.second if name == self.first else self.first
 
     def _lower(self, difference: Estimate) -> str | None:
         """The name of the curve that is lower outside the noise."""
@@ -93,12 +104,14 @@ def crossing(curves: dict[str, PowerLaw]) -> Crossing:
     sizes = np.geomspace(smallest, largest, STEPS)
     draws = min(len(one.alpha), len(other.alpha))
     apart = one.draws_at(sizes)[:draws] - other.draws_at(sizes)[:draws]
-    ends = Estimate.of(apart[:, 0]), Estimate.of(apart[:, -1])
-    return Crossing(first, second, smallest, largest, *ends, _where(apart, sizes, *ends))
+    between = [Estimate.of(column) for column in apart.T]
+    ends = between[0], between[-1]
+    where = _where(apart, sizes, *ends)
+    return Crossing(first, second, smallest, largest, *ends, where, _one_way(between))
 
 
-def compare_ends(measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Crossing:
-    """Compare what was measured at the smallest and the largest size alone, without curves.
+def compare_means(measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Crossing:
+    """Compare what was measured at each size, without curves.
 
     Args:
         measured: Two, by name: the sizes, and the errors that were measured.
@@ -110,30 +123,53 @@ def compare_ends(measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Cross
     Example:
         >>> sizes = np.repeat([10, 40], 3)
         >>> one, other = np.array([9, 8, 9, 9, 9, 8]) / 10, np.array([10, 10, 9, 1, 1, 2]) / 10
-        >>> print(compare_ends({"stages": (sizes, one), "end to end": (sizes, other)}))
-        end to end is better at 40 examples; at 10 there is no difference.
+        >>> print(compare_means({"stages": (sizes, one), "end to end": (sizes, other)}))
+        end to end is better than stages at 40 examples; at 10: no difference.
     """
     (first, one), (second, other) = measured.items()
     shared = sorted(set(one[0].tolist()) & set(other[0].tolist()))
-    ends = [_welch(one[1][one[0] == n], other[1][other[0] == n]) for n in (shared[0], shared[-1])]
-    return Crossing(first, second, int(shared[0]), int(shared[-1]), *ends, None)
+    found = [_welch(one[1][one[0] == n], other[1][other[0] == n]) for n in shared]
+    return Crossing(
+        first, second, int(shared[0]), int(shared[-1]), found[0], found[-1], None,
+        _one_way(found), _between(shared, found),
+    )  # fmt: skip
+
+
+def _between(sizes: Sequence[int], differences: Sequence[Estimate]) -> tuple[int, int] | None:
+    """The sizes around the last change of sign, where it differs at the ends outside the noise."""
+    if not _opposite(differences[0], differences[-1]):
+        return None
+    signs = [np.sign(d.value) for d in differences]
+    last = max(i for i, sign in enumerate(signs) if sign != signs[-1])
+    return int(sizes[last]), int(sizes[last + 1])
+
+
+def _opposite(one: Estimate, other: Estimate) -> bool:
+    return one.high < 0 < other.low or other.high < 0 < one.low
+
+
+def _one_way(differences: Sequence[Estimate]) -> bool:
+    return all(d.high < 0 for d in differences) or all(d.low > 0 for d in differences)
 
 
 def _welch(one: np.ndarray, other: np.ndarray) -> Estimate:
+    """The difference of two means, with Welch's interval for unequal variances."""
     apart = float(one.mean() - other.mean())
     if min(len(one), len(other)) < 2:
         return Estimate(apart, -np.inf, np.inf)
-    if np.ptp(one) == np.ptp(other) == 0:
+    spread = np.array([x.var(ddof=1) / len(x) for x in (one, other)])
+    freedom = np.array([len(one) - 1, len(other) - 1])
+    if not spread.any():
         return Estimate(apart, apart, apart)
-    found = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
-    return Estimate(apart, float(found.low), float(found.high))
+    wide = student_t.ppf(0.975, spread.sum() ** 2 / (spread**2 / freedom).sum())
+    reach = float(wide * np.sqrt(spread.sum()))
+    return Estimate(apart, apart - reach, apart + reach)
 
 
 def _where(apart: np.ndarray, sizes: np.ndarray, low: Estimate, high: Estimate) -> Estimate | None:
-    opposite = low.high < 0 < high.low or high.high < 0 < low.low
     changes = np.sign(apart[:, 1:]) != np.sign(apart[:, :1])
     crossed = changes.any(axis=1)
-    if not opposite or not crossed.any():
+    if not _opposite(low, high) or not crossed.any():
         return None
     # The first of the sizes from which on the sign is not that of the smallest any more.
     kept = np.sign(apart[crossed]) == np.sign(apart[crossed, :1])

@@ -9,14 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from kerastl.crossings import Crossing
-from kerastl.errors import InputError
-from kerastl.files import replacing
-from kerastl.plots import DPI, GREY, INK, printable
+from kerastl.drawing import GREY, INK, printable, write_png
 from kerastl.power_law import PowerLaw
 
 COLOURS = colormaps["tab10"].colors
@@ -36,8 +33,8 @@ def plot_curves(
 ) -> Path:
     """Draw learning curves into one PNG, both axes logarithmic.
 
-    Each trial is a dot, each candidate's fit a line with its 95 % band; a dotted upright
-    line with a strip is where two of them cross.
+    Each trial is a dot, each candidate's fit a line with its 95 % band, or, where it has none,
+    a dashed line through its means; a dotted upright line with a strip is where two cross.
 
     Args:
         frame: A `LearningCurve`'s.
@@ -58,9 +55,6 @@ def plot_curves(
         >>> plot_curves(pd.DataFrame([trial]), {}, [], path).name
         'curves.png'
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
     good = frame[frame["failed"] == ""]
@@ -68,14 +62,11 @@ def plot_curves(
     for number, name in enumerate(dict.fromkeys(good["candidate"])):
         rows, colour = good[good["candidate"] == name], COLOURS[number % len(COLOURS)]
         _dots(axes, rows, colour, number)
-        _curve(axes, name, fits.get(name), colour)
+        _curve(axes, rows, fits.get(name), colour)
     for one in crossings:
         _crossing(axes, one)
     _dress(axes, good)
-    FigureCanvasAgg(figure)
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, facecolor="white")
-    return path
+    return write_png(figure, path)
 
 
 def _scale(axes: Axes, rows: pd.DataFrame) -> None:
@@ -94,10 +85,11 @@ def _dots(axes: Axes, rows: pd.DataFrame, colour, number: int) -> None:
     axes.scatter(sizes, errors, s=14, color=colour, alpha=0.55, linewidths=0)
 
 
-def _curve(axes: Axes, name: str, fit: PowerLaw | None, colour) -> None:
-    label = printable(name)
+def _curve(axes: Axes, rows: pd.DataFrame, fit: PowerLaw | None, colour) -> None:
+    label = printable(rows["candidate"].iloc[0])
     if fit is None:
-        axes.plot([], [], color=colour, label=f"{label} (no curve)")
+        means = np.maximum(1 - rows.groupby("size")["score"].mean(), LOWEST)
+        axes.plot(means.index, means, "--", color=colour, linewidth=1, label=f"{label} (means)")
         return
     sizes = np.geomspace(fit.sizes[0], fit.sizes[-1], STEPS)
     low, middle, high = np.maximum(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kerastl.crossings import Crossing, compare_ends, crossing
+from kerastl.crossings import Crossing, compare_means, crossing
 from kerastl.curve_plot import plot_curves
 from kerastl.errors import InputError
 from kerastl.files import replacing, write_json
@@ -93,8 +93,7 @@ class LearningCurve:
     def crossings(self) -> tuple[Crossing, ...]:
         """Every pair of candidates with each other, where they share at least two sizes.
 
-        Where one of the two has no curve, the means at the smallest and at the largest size
-        are compared.
+        Where one of the two has no curve, the means at each size are compared.
         """
         pairs = itertools.combinations(self.candidates, 2)
         return tuple(one for pair in pairs if (one := self._compared(*pair)) is not None)
@@ -107,7 +106,7 @@ class LearningCurve:
             rows = self._good(name)
             last = rows["size"].max()
             rest, there = rows[rows["size"] < last], rows[rows["size"] == last]
-            with contextlib.suppress(InputError):  # too few are left
+            with contextlib.suppress(InputError):  # the others alone make no curve
                 errors = 1 - there["score"]
                 told = _foretold(self._fit(rest), int(last), rest, len(errors), self.seed)
                 found.append(HeldBack(name, int(last), told, float(errors.mean())))
@@ -158,8 +157,23 @@ class LearningCurve:
 
     def __str__(self) -> str:
         causes = [f"{name}: {why}" for name, why in self.unfitted.items()]
-        return "\n".join([*map(_row, self.summary.to_dict("records")), *causes,
+        return "\n".join([self._table(), "", *map(_row, self.summary.to_dict("records")), *causes,
                           *map(str, self.held_back), *self._failures(), self.verdict])  # fmt: skip
+
+    def _table(self) -> str:
+        sizes = sorted(set(self.frame["size"]))
+        cells = {name: [self._cell(name, size) for size in sizes] for name in self.candidates}
+        table = pd.DataFrame(cells, index=pd.Index(sizes, name="examples"))
+        return f"Mean error (lowest to highest of the repeats, how many)\n{table.to_string()}"
+
+    def _cell(self, name: str, size: int) -> str:
+        rows = self._good(name)
+        errors = 1 - rows.loc[rows["size"] == size, "score"]
+        if not len(errors):
+            return "failed"
+        if len(errors) == 1:
+            return f"{errors.mean():.3f}"
+        return f"{errors.mean():.3f} ({errors.min():.3f} to {errors.max():.3f}, {len(errors)})"
 
     def _good(self, name: str) -> pd.DataFrame:
         return self.frame[(self.frame["candidate"] == name) & (self.frame["failed"] == "")]
@@ -173,7 +187,7 @@ class LearningCurve:
             return None
         if first in self.fits and second in self.fits:
             return crossing({name: self.fits[name] for name in rows})
-        return compare_ends({name: (one["size"].to_numpy(), 1 - one["score"].to_numpy())
+        return compare_means({name: (one["size"].to_numpy(), 1 - one["score"].to_numpy())
                              for name, one in rows.items()})  # fmt: skip
 
     def _failures(self) -> list[str]:

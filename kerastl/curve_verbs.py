@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kerastl.arguments import none
-from kerastl.console import err, say, title
+from kerastl.console import say, title
 from kerastl.curve_candidates import Candidate, joint, scratch, separate, transfer
 from kerastl.errors import InputError, nearest
-from kerastl.files import write_json
 from kerastl.learning_curves import learning_curve
 from kerastl.network_verbs import named_backbone
-from kerastl.progress import bar
 from kerastl.runs import open_data
 
 FEWEST, DOUBLINGS = 16, 5
 """The smallest size, and how many sizes there are, where none are named."""
-
-SETTINGS = "settings.json"
 
 TAIL = 0.25
 """The share of the layers that `tail` trains."""
@@ -53,20 +48,11 @@ def curve(
     manifest = open_data(data, seed=seed, **reading)
     count = len(manifest.split("train"))
     steps = default_sizes(count) if sizes is None else whole_numbers(sizes)
-    same_settings(out, {"backbone": backbone, "weights": weights, **options})
-    settings = {"weights": none(weights), "cache": out / "features", "verbose": 0, **options}
+    common = {"backbone": backbone, "weights": weights, **options}
+    how = {"weights": none(weights), "cache": out / "features", "verbose": 0, **options}
     network = named_backbone(backbone)
-    ready = {name: READY[name](network, **settings) for name in names}
-    with bar(err) as progress:
-        task = progress.add_task("trials", total=None, note="")
-
-        def show(done: int, total: int, row: Mapping[str, Any]) -> None:
-            told = row["failed"] or f"{row['score']:.3f}"
-            line = f"trial {done} of {total}: {row['candidate']}, {row['size']}, {told}"
-            progress.console.print(line, markup=False, soft_wrap=True)
-            progress.update(task, completed=done, total=total)
-
-        found = learning_curve(ready, manifest, steps, seeds, folder=out, on_trial=show)
+    ready = {name: READY[name](network, **how) for name in names}
+    found = learning_curve(ready, manifest, steps, seeds, folder=out, settings=common)
     title("What was found")
     say(found)
     say(f"\nIn {out}/: trials.csv, summary.csv, verdict.json, curves.png.")
@@ -117,28 +103,3 @@ def default_sizes(count: int) -> list[int]:
     """
     sizes = [count // 2**step for step in reversed(range(DOUBLINGS))]
     return [size for size in sizes if size >= FEWEST] or [count]
-
-
-def same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Keep what all candidates have in common, or hold the call to what is kept.
-
-    Raises:
-        InputError: Naming each setting that differs.
-    """
-    path, given = folder / SETTINGS, {name: str(value) for name, value in settings.items()}
-    if not path.exists():
-        write_json(path, given)
-        return
-    try:
-        there = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read. Give another --out.") from error
-    faults = [
-        f"{name}: {there.get(name, 'not given')} there, {given.get(name, 'not given')} here"
-        for name in sorted({*there, *given})
-        if there.get(name) != given.get(name)
-    ]
-    if faults:
-        raise InputError(
-            f"{folder} holds learning curves of other settings. Give another --out.", faults
-        )

@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from kerastl.depth_choice import best_depth, chosen_depth, short_answer
-from kerastl.errors import InputError
-from kerastl.files import replacing
-from kerastl.plots import BLUE, DPI, GREY, INK, ORANGE, printable
+from kerastl.drawing import BLUE, GREY, INK, ORANGE, printable, write_png
 
 RATES = colormaps["viridis"]
 SIDE_BY_SIDE, UPRIGHT = 7, 14
@@ -56,14 +53,7 @@ def plot_leaderboard(
         >>> plot_leaderboard(board.frame, board.depths, board.measure, path).name
         'board.png'
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
-    figure = _figure(frame, depths, measure)
-    FigureCanvasAgg(figure)
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, facecolor="white")
-    return path
+    return write_png(_figure(frame, depths, measure), path)
 
 
 def _figure(frame: pd.DataFrame, depths: pd.DataFrame, measure: str) -> Figure:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import logging
 import numbers
 import time
@@ -17,20 +16,15 @@ import pandas as pd
 
 from kerastl.curve_report import LearningCurve, as_frame
 from kerastl.errors import InputError
-from kerastl.files import replacing, write_json
+from kerastl.kept_trials import KeptTrials, Row, data_digest
 from kerastl.manifest import Manifest
-from kerastl.provenance import training_digest
-from kerastl.subsets import nested_subsets, strata_of
+from kerastl.progress import bar
+from kerastl.subsets import by_stratum, nested_subsets, strata_of
 
 log = logging.getLogger("kerastl")
 
 MOST, FEWEST = 8, 3
 """Repeats at the smallest size and at the largest one, where none are given."""
-
-DATA, TRIALS = "data.json", "kept.csv"
-"""What the trials are of, and all of them, also those that a call does not ask for."""
-
-Row = dict[str, Any]
 
 
 def learning_curve(
@@ -41,7 +35,8 @@ def learning_curve(
     *,
     strata: Sequence[Hashable] | None = None,
     folder: str | Path | None = None,
-    on_trial: Callable[[int, int, Row], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    verbose: int = 1,
 ) -> LearningCurve:
     """Train every candidate on parts of the data, and say which is better with how much.
 
@@ -64,44 +59,66 @@ def learning_curve(
             data, it goes on where it was, and tries again what failed; other sizes, seeds
             and candidates are added. A candidate is known by its name: one that has changed
             needs another name.
-        on_trial: Is called after each trial with how many are done, how many there are,
-            and its row.
+        settings: What the candidates have in common, kept in the folder: trials of other
+            settings are not mixed with these.
+        verbose: 1 shows a line a trial and a bar, 0 nothing.
 
     Returns:
         The `LearningCurve`. A trial that failed is a row with its cause.
 
     Raises:
         InputError: For sizes, seeds and candidates that will not do; for a folder of
-            other data; and where no trial succeeded.
+            other data or settings; and where no trial succeeded.
 
     Example:
         >>> def guess(part, seed):
         ...     return 1 - 2 / len(part) ** 0.5
-        >>> curve = learning_curve({"guess": guess}, list(range(900)), [100, 200, 400, 800], 3)
+        >>> sizes = [100, 200, 400, 800]
+        >>> curve = learning_curve({"guess": guess}, list(range(900)), sizes, 3, verbose=0)
         >>> print(curve.fits["guess"].at(1600))
         0.050 [0.050, 0.050]
     """
     _check_candidates(candidates)
     sizes = [sizes] if isinstance(sizes, numbers.Integral) else list(sizes)
     whole, strata, needed = _parts(data, strata)
-    nested_subsets(strata, sizes, needed=needed)  # sizes that will not do are told first
+    first = nested_subsets(strata, sizes, needed=needed)  # sizes that will not do are told first
     repeats = _repeats(sizes, seeds)
-    drawn = {seed: nested_subsets(strata, sizes, needed=needed, seed=seed)
-             for seed in range(max(repeats.values(), default=1))}  # fmt: skip
-    rows = _kept(None if folder is None else Path(folder), _digest(data, whole, strata))
+    further = {seed: nested_subsets(strata, sizes, needed=needed, seed=seed)
+               for seed in range(1, max(repeats.values()))}  # fmt: skip
+    drawn = {0: first, **further}
+    kept = KeptTrials()
+    if folder is not None:
+        about = {"data": data_digest(data, whole, strata), **(settings or {})}
+        kept = KeptTrials.of(folder, about)
     plan = [(name, size, seed) for size in sorted(repeats) for seed in range(repeats[size])
             for name in candidates]  # fmt: skip
-    done = {(row["candidate"], row["size"], row["seed"]) for row in rows}
-    ours = sum(trial in done for trial in plan)
-    for name, size, seed in (trial for trial in plan if trial not in done):
-        row = _trial(name, candidates[name], _taken(data, whole, drawn[seed][size]), size, seed)
-        rows.append(row)
-        if folder is not None:
-            _write(Path(folder), rows)
-        ours += 1
-        if on_trial is not None:
-            on_trial(ours, len(plan), row)
-    return _report(rows, plan, folder)
+    missing = [trial for trial in plan if trial not in kept.done]
+    with _told(len(plan), len(plan) - len(missing), bool(verbose)) as tell:
+        for name, size, seed in missing:
+            part = _taken(data, whole, drawn[seed][size])
+            row = _trial(name, candidates[name], part, size, seed)
+            kept.add(row)
+            tell(row)
+    return _report(kept.rows, plan, folder)
+
+
+@contextlib.contextmanager
+def _told(total: int, done: int, show: bool) -> Iterator[Callable[[Row], None]]:
+    """A function that shows a trial's outcome, and how many are still to come."""
+    if not show:
+        yield lambda row: None
+        return
+    with bar() as progress:
+        task = progress.add_task("trials", total=total, completed=done, note="")
+
+        def tell(row: Row) -> None:
+            progress.advance(task)
+            told = row["failed"] or f"{row['score']:.3f}"
+            number = f"trial {progress.tasks[task].completed:.0f} of {total}"
+            line = f"{number}: {row['candidate']}, {row['size']} examples, {told}"
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield tell
 
 
 def _report(rows: list[Row], plan: list[tuple[str, int, int]], folder: Any) -> LearningCurve:
@@ -172,7 +189,7 @@ def _whole(count: Any) -> bool:
     return isinstance(count, numbers.Integral) and not isinstance(count, bool) and count >= 1
 
 
-def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], dict[str, Any]]:
+def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], Mapping[Hashable, Any]]:
     """What is divided, its strata, and what every part has to hold."""
     if isinstance(data, Manifest):
         whole = data.split("train") if data.has("train") else data
@@ -180,7 +197,7 @@ def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], dict[str, A
         return whole, _checked(own if strata is None else strata, len(whole)), needed
     count = len(data[0]) if isinstance(data, tuple) else len(data)
     strata = _checked([0] * count if strata is None else strata, count)
-    return data, strata, {s: np.flatnonzero([one == s for one in strata]) for s in set(strata)}
+    return data, strata, by_stratum(strata)
 
 
 def _checked(strata: Sequence[Hashable], count: int) -> list[Hashable]:
@@ -202,57 +219,3 @@ def _taken(data: Any, whole: Any, rows: np.ndarray) -> Any:
     if isinstance(data, pd.DataFrame):
         return data.iloc[rows]
     return data[rows] if isinstance(data, np.ndarray) else [data[row] for row in rows]
-
-
-def _kept(folder: Path | None, digest: str) -> list[Row]:
-    """The trials that succeeded; the folder is told what they are of, or held to it."""
-    if folder is None:
-        return []
-    told = {"data": digest}
-    if not (folder / TRIALS).exists():
-        write_json(folder / DATA, told)
-        return []
-    try:
-        there = json.loads((folder / DATA).read_text("utf-8"))
-        frame = pd.read_csv(folder / TRIALS, keep_default_na=False, na_values={"score": [""]},
-                            dtype={"candidate": str, "failed": str})  # fmt: skip
-        rows = as_frame(frame.to_dict("records")).to_dict("records")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder} holds trials that cannot be read. Give another one.") from error
-    if there != told:
-        raise InputError(
-            f"{folder} holds a learning curve of other data. Give another folder, or delete "
-            f"{folder / TRIALS} to begin anew."
-        )
-    return [row for row in rows if not row["failed"]]  # the others are tried again
-
-
-def _write(folder: Path, rows: Sequence[Row]) -> None:
-    with replacing(folder / TRIALS) as unfinished:
-        as_frame(rows).to_csv(unfinished, index=False)
-
-
-def _digest(data: Any, whole: Any, strata: Sequence[Hashable]) -> str:
-    """What decides the parts of the data, in their order, and what they are scored on."""
-    digest = hashlib.sha256(repr(strata).encode())
-    if isinstance(data, Manifest):
-        names = [Path(path).name for path in whole.frame["image"]]
-        parts = [data.split(part) for part in ("val", "test") if data.has(part)]
-        told = [training_digest(part, data.tasks) for part in (whole, *parts)]
-        digest.update(json.dumps([names, told]).encode("utf-8", "surrogateescape"))
-    else:
-        for block in _bytes(data):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _bytes(data: Any) -> Iterator[bytes]:
-    if isinstance(data, tuple):
-        for one in data:
-            yield from _bytes(one)
-    elif isinstance(data, pd.DataFrame):
-        yield data.to_csv().encode()
-    elif isinstance(data, np.ndarray) and data.dtype != object:
-        yield f"{data.shape} {data.dtype}".encode() + np.ascontiguousarray(data).tobytes()
-    else:
-        yield json.dumps(list(data), default=repr).encode()

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, font_manager
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 
-from kerastl.errors import InputError
-from kerastl.files import replacing
+from kerastl.drawing import BLUE, GREY, INK, ORANGE, printable, write_png
 from kerastl.scores import Scores
 
-LONGEST = 18
 MOST_CLASSES = 30
-DPI = 150
-INK, GREY, BLUE, ORANGE = "#1f2933", "#9aa5b1", "#2a6f97", "#d1495b"
 SHADES = colormaps["Blues"]
 
 
@@ -52,32 +44,7 @@ def plot_scores(scores: Scores, path: str | Path) -> Path:
         >>> plot_scores(scores, Path(tempfile.mkdtemp(), "scores.png")).name
         'scores.png'
     """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError(f"Expected a file name that ends in .png. Received: {str(path)!r}.")
-    figure = _figure(scores)
-    FigureCanvasAgg(figure)
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=DPI, facecolor="white")
-    return path
-
-
-def printable(name: str, longest: int = LONGEST) -> str:
-    """A user's name as matplotlib can draw it: short, and of characters the font has.
-
-    Example:
-        >>> printable("price in $"), printable("a name that is much too long")
-        ('price in \\\\$', 'a name that is mu…')
-    """
-    name = unicodedata.normalize("NFC", name)
-    known = "".join(c if ord(c) in _glyphs() or c == " " else "□" for c in name)
-    short = known if len(known) <= longest else known[: longest - 1] + "…"
-    return short.replace("$", r"\$")
-
-
-@functools.cache
-def _glyphs() -> dict[int, int]:
-    return FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    return write_png(_figure(scores), path)
 
 
 def _figure(scores: Scores) -> Figure:

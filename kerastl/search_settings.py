@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import keras
 
 from kerastl.content_index import stamp
-from kerastl.errors import InputError
 from kerastl.files import write_json
+from kerastl.kept_settings import hold_to
 from kerastl.manifest import Manifest
 from kerastl.network_key import network_key
 from kerastl.training_data import identity
@@ -51,33 +50,13 @@ def same_search(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> N
     if not begun:
         shutil.rmtree(folder / TRIALS, ignore_errors=True)  # an oracle that was never asked
     if path.exists() and begun and not overwrite:
-        _compare(folder, _read(path), given)
+        other = (
+            f"{folder} holds a search with other settings. Give another folder, or begin anew "
+            "with overwrite=True (--overwrite)."
+        )
+        hold_to(path, given, other, DAMAGED.format(path))
     else:
         write_json(path, given)
-
-
-def _compare(folder: Path, there: Mapping[str, str], given: Mapping[str, str]) -> None:
-    faults = [
-        f"{name}: {there.get(name, 'not given')} there, {given.get(name, 'not given')} here"
-        for name in sorted({*there, *given})
-        if there.get(name) != given.get(name)
-    ]
-    if faults:
-        raise InputError(
-            f"{folder} holds a search with other settings. Give another folder, or begin anew "
-            "with overwrite=True (--overwrite).",
-            faults,
-        )
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(DAMAGED.format(path)) from error
-    if not isinstance(there, dict):
-        raise InputError(DAMAGED.format(path))
-    return there
 
 
 def _described(value: Any) -> str:

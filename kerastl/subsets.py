@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,14 +16,14 @@ def nested_subsets(
     strata: Sequence[Hashable],
     sizes: Sequence[int],
     *,
-    needed: Mapping[str, Sequence[int]] | None = None,
+    needed: Mapping[Hashable, Sequence[int]] | None = None,
     seed: int = 0,
 ) -> dict[int, np.ndarray]:
     """Draw a part of the examples for each size, the smaller ones inside the larger ones.
 
     Args:
         strata: What each example belongs to: every part has of each stratum its share, to
-            within one example.
+            within two examples, beside those that are needed.
         sizes: How many examples each part has.
         needed: By name, the examples of which every part has at least one, such as those
             of a class.
@@ -47,12 +47,25 @@ def nested_subsets(
     first = _cover(needed or {}, rng)
     _check(sizes, len(strata), len(first))
     rank = np.empty(len(strata))
-    for rows in _by_stratum(strata):
+    for rows in by_stratum(strata).values():
         # In a prefix of the whole order, each stratum is as far as its random start lets it.
         rank[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / len(rows)
     rank[first] -= 2
     order = np.argsort(rank, kind="stable")
     return {int(size): np.sort(order[:size]) for size in sorted(sizes)}
+
+
+def by_stratum(strata: Sequence[Hashable]) -> dict[Hashable, np.ndarray]:
+    """The numbers of the examples of each stratum.
+
+    Example:
+        >>> by_stratum("aba")
+        {'a': array([0, 2]), 'b': array([1])}
+    """
+    rows: dict[Hashable, list[int]] = defaultdict(list)
+    for row, stratum in enumerate(strata):
+        rows[stratum].append(row)
+    return {stratum: np.array(found) for stratum, found in rows.items()}
 
 
 def strata_of(manifest: Manifest) -> tuple[list[Hashable], dict[str, np.ndarray]]:
@@ -90,20 +103,13 @@ def _has(codes: np.ndarray, number: int) -> np.ndarray:
     return (codes[:, 0] >= 0) & (np.floor(codes[:, 0] + 0.5) == number)
 
 
-def _cover(needed: Mapping[str, Sequence[int]], rng: np.random.Generator) -> list[int]:
+def _cover(needed: Mapping[Hashable, Sequence[int]], rng: np.random.Generator) -> list[int]:
     """Examples, as few as come easily, that have one of each: the rarest first."""
     chosen: list[int] = []
     for rows in sorted(needed.values(), key=len):
         if not set(chosen) & set(np.asarray(rows).tolist()):
             chosen.append(int(rng.choice(rows)))
     return chosen
-
-
-def _by_stratum(strata: Sequence[Hashable]) -> Iterator[np.ndarray]:
-    rows: dict[Hashable, list[int]] = defaultdict(list)
-    for row, stratum in enumerate(strata):
-        rows[stratum].append(row)
-    return map(np.array, rows.values())
 
 
 def _check(sizes: Sequence[int], count: int, least: int) -> None:

@@ -16,10 +16,11 @@ PACKAGE = Path(kerastl.__file__).parent
 # on its own floor only from those listed before it.
 FLOORS = {
     "words": [
-        "errors", "files", "streams", "tasks", "pictures", "uncertain", "manifest", "contents",
-        "exchange", "splits", "assembly", "cells", "tags", "inferred", "coverage", "tables",
-        "folders", "readers", "tfds", "solar_cells", "label_counts", "arrays", "balance",
-        "batches", "decisions", "measures", "bootstrap", "scores", "differences", "hiding",
+        "errors", "files", "kept_settings", "streams", "tasks", "pictures", "uncertain",
+        "manifest", "contents", "exchange", "splits", "assembly", "cells", "tags", "inferred",
+        "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "label_counts",
+        "arrays", "balance", "batches", "decisions", "measures", "bootstrap", "scores",
+        "differences", "hiding",
     ],
     "parts": [
         "torch_weights", "efficientnet_lite_weights", "efficientnet_lite", "applications",
@@ -40,7 +41,7 @@ FLOORS = {
         "tflite_file", "latency",
         "onnx_model", "openvino_model", "predictors", "picture_scores",
         "prediction_parts", "prediction_blocks", "prediction",
-        "evaluation", "thresholds", "plots", "reports",
+        "evaluation", "thresholds", "drawing", "plots", "reports",
         "conversion", "saved_model_writer", "tflite_metadata", "onnx_conversion",
         "format_files",
         "quantization_advice", "export_report", "agreement", "contract", "export_folder",
@@ -48,7 +49,7 @@ FLOORS = {
         "pipeline", "pipeline_files", "paired_interval", "attribution_plot", "attribution_report",
         "attribution", "runs", "stored_scores", "trials",
         "subsets", "power_law", "crossings", "curve_plot",
-        "curve_report", "learning_curves", "curve_candidates",
+        "curve_report", "kept_trials", "learning_curves", "curve_candidates",
         "parallel_heads", "self_training", "policy_report", "policies", "joint_report",
         "task_weights",
         "search_space", "search_features", "search_bases", "phase_callbacks", "trial_fits",

@@ -22,19 +22,19 @@ def work(stripes_folder):
 def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  # noqa: F811
     call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
     told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
-    assert "trial 2 of 2: transfer, 16, " in told
+    assert "trial 2 of 2: transfer, 16 examples, " in told
     assert "There are not two candidates to compare." in told
     trials = pd.read_csv(tmp_path / "made" / "trials.csv")
     again = inside(*call, "--candidates", "transfer,scratch", "--sizes", "8,16", cwd=work)
     more = pd.read_csv(tmp_path / "made" / "trials.csv")
-    assert "trial 4 of 4: scratch, 16, " in again
-    assert "transfer, 8" not in again
+    assert "trial 4 of 4: scratch, 16 examples, " in again
+    assert "transfer, 8 examples" not in again
     kept = more[more["candidate"] == "transfer"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, trials)
     assert (tmp_path / "made" / "curves.png").is_file()
     assert json.loads((tmp_path / "made" / "settings.json").read_text())["epochs"] == "1"
     other = inside(*call[:-2], "--epochs", "2", *call[-2:], cwd=work, code=2)
-    assert "holds learning curves of other settings" in other
+    assert "holds a learning curve of other data or settings" in other
     assert "epochs: 1 there, 2 here" in other
 
 

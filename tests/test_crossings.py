@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 from test_power_law import REPEATS, SIZES, measured
 
-from kerastl.crossings import crossing
+from kerastl.crossings import _welch, compare_means, crossing
 from kerastl.power_law import PowerLaw, fit_power_law
 
 STAGES, END_TO_END = (0.2, 1.0, -0.6), (0.01, 6.0, -0.55)
@@ -44,7 +45,9 @@ def test_a_crossing_is_denied_where_there_is_none_in_200_draws():
     for seed in range(200):
         found = crossing({"b": fitted(BETTER, seed), "w": fitted(WORSE, 1000 + seed)})
         claimed += found.size is not None
-        told += str(found).startswith("b is better from 50 to 1600 examples: they do not cross")
+        told += str(found).startswith(
+            "b is better than w from 50 to 1600 examples: they do not cross"
+        )
     assert claimed == 0
     assert told >= 0.95 * 200, told
 
@@ -73,7 +76,11 @@ def lines(low, high):
     [
         (-0.1, 0.1, "one is better below 178 [178, 178] examples, other above."),
         (0.1, -0.1, "other is better below 178 [178, 178] examples, one above."),
-        (-0.1, -0.2, "one is better from 100 to 400 examples: they do not cross within the data."),
+        (
+            -0.1,
+            -0.2,
+            "one is better than other from 100 to 400 examples: they do not cross within the data.",
+        ),
         (0, 0, "one and other: no difference at 100 or at 400 examples."),
     ],
 )
@@ -92,7 +99,9 @@ def test_one_end_alone_is_told_as_it_is():
         )
         for name, c in curves.items()
     }  # fmt: skip
-    assert str(crossing(noisy)) == ("one is better at 100 examples; at 400 there is no difference.")
+    assert str(crossing(noisy)) == (
+        "one is better than other at 100 examples; at 400: no difference."
+    )
 
 
 def test_curves_are_compared_where_both_were_measured():
@@ -100,3 +109,60 @@ def test_curves_are_compared_where_both_were_measured():
     narrow = PowerLaw(one.alpha, one.eta, one.gamma, (150, 350))
     found = crossing({"one": narrow, "other": other})
     assert (found.smallest, found.largest) == (150, 350)
+
+
+def test_one_that_is_better_at_both_ends_alone_is_not_said_to_be_so_between():
+    sizes = np.repeat([10, 20, 40], 3)
+    one = np.array([3, 3.1, 2.9, 3, 3.1, 2.9, 1, 1.1, 0.9]) / 10
+    high, close = one + 0.2, one + np.repeat([0.2, 0, 0.2], 3)
+    apart = compare_means({"one": (sizes, one), "other": (sizes, high)})
+    assert apart.throughout
+    assert str(apart).endswith("from 10 to 40 examples: they do not cross within the data.")
+    near = compare_means({"one": (sizes, one), "other": (sizes, close)})
+    assert not near.throughout
+    assert str(near) == "one is better than other at 10 and at 40 examples."
+
+
+def test_curves_that_touch_between_the_ends_are_not_said_to_be_apart_there():
+    flat = PowerLaw(np.full(9, 0.3), np.zeros(9), np.full(9, -0.5), (100, 1600))
+    late = PowerLaw(np.linspace(0.05, 0.15, 9), np.full(9, 1.0), np.full(9, -0.5), (100, 1600))
+    steep = PowerLaw(late.alpha + 0.2, np.full(9, 1.0), late.gamma, (100, 1600))
+    assert crossing({"flat": flat, "steep": steep}).throughout is False
+    apart = crossing(
+        {"flat": flat, "steep": PowerLaw(steep.alpha, steep.eta, steep.gamma, (100, 300))}
+    )
+    assert str(apart).startswith("flat is better than steep from 100 to 300 examples")
+
+
+def test_means_are_compared_as_welch_does():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(0.3, 0.01, 4), rng.normal(0.2, 0.05, 3)
+    told, known = _welch(one, other), ttest_ind(one, other, equal_var=False)
+    wide = known.confidence_interval(0.95)
+    assert (told.low, told.high) == pytest.approx((wide.low, wide.high))
+    assert told.value == pytest.approx(one.mean() - other.mean())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "low", "high"),
+    [
+        ([0.3, 0.3], [0.1, 0.1], 0.2, 0.2),
+        ([1.0, 1.0, 1.0], [0.5, 0.7], 0.4 - 12.706 * 0.1, 0.4 + 12.706 * 0.1),
+        ([0.3], [0.1, 0.1], -np.inf, np.inf),
+    ],
+)
+def test_repeats_that_are_all_alike_are_no_fault(one, other, low, high):
+    told = _welch(np.array(one), np.array(other))
+    assert (told.low, told.high) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_the_sizes_around_a_crossing_of_means():
+    sizes, close = np.repeat([10, 20, 40, 80], 3), np.tile([-0.01, 0, 0.01], 4)
+    one = np.repeat([0.3, 0.3, 0.3, 0.3], 3) + close
+    other = np.repeat([0.6, 0.5, 0.305, 0.1], 3) + close
+    found = compare_means({"one": (sizes, one), "other": (sizes, other)})
+    assert found.between == (40, 80)
+    assert str(found) == (
+        "one is better at 10 examples, other at 80: their means cross between 40 and 80."
+    )
+    assert compare_means({"one": (sizes, one), "other": (sizes, one + 0.1)}).between is None

@@ -24,4 +24,4 @@ def test_odd_names_and_failed_trials_are_drawn(tmp_path):
 
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"ends in \.png"):
-        plot_curves(as_frame([]), {}, [], tmp_path / "curves.svg")
+        plot_curves(as_frame(rows("a", CURVES["stages"])), {}, [], tmp_path / "curves.svg")

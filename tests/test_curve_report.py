@@ -74,6 +74,19 @@ def test_the_verdict_is_a_sentence_and_may_be_no_difference(curve):
     assert alone.verdict == "There are not two candidates to compare."
 
 
+def test_the_table_has_the_mean_and_the_range_of_the_repeats():
+    found = rows("a", CURVES["stages"])[:2] + rows("b", CURVES["stages"])[:1]
+    found[0]["score"], found[1]["score"], found[2]["score"] = 0.5, 0.6, 0.25
+    for row in found:
+        row["size"] = 50
+    failed = {**found[0], "size": 100, "score": float("nan"), "failed": "no"}
+    told = str(LearningCurve(as_frame([*found, failed]))).splitlines()
+    assert told[0] == "Mean error (lowest to highest of the repeats, how many)"
+    assert told[1].split() == ["a", "b"]
+    assert told[3].split(maxsplit=1) == ["50", "0.450 (0.400 to 0.500, 2)   0.750"]
+    assert told[4].split() == ["100", "failed", "failed"]
+
+
 def test_what_is_saved_is_what_was_found(curve, tmp_path):
     curve.save(tmp_path)
     trials = pd.read_csv(tmp_path / "trials.csv", keep_default_na=False)

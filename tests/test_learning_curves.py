@@ -158,8 +158,8 @@ def test_interrupted_it_goes_on_and_computes_nothing_twice(tmp_path):
     )
 
 
-def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path):
-    calls, told = [], []
+def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path, capsys):
+    calls = []
 
     def noted(name):
         def candidate(part, seed):
@@ -170,13 +170,15 @@ def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path):
 
     learning_curve({"a": noted("a")}, examples(), SIZES, 2, folder=tmp_path)
     more = {"a": noted("a"), 'b, or "c"': noted("b")}
-    found = learning_curve(more, examples(), [*SIZES, 500], 3, folder=tmp_path,
-                           on_trial=lambda *row: told.append(row))  # fmt: skip
+    capsys.readouterr()
+    found = learning_curve(more, examples(), [*SIZES, 500], 3, folder=tmp_path)
     assert len(set(calls)) == len(calls) == 2 * 5 * 3
     assert len(found.frame) == 30
-    assert [row[:2] for row in told] == [(n, 30) for n in range(9, 31)]
+    told = capsys.readouterr().err
+    assert [n for n in range(1, 31) if f"trial {n} of 30: " in told] == list(range(9, 31))
+    assert 'trial 30 of 30: b, or "c", 500 examples, 0.' in told
     assert {p.name for p in tmp_path.iterdir()} == {
-        "data.json", "kept.csv", "trials.csv", "summary.csv", "verdict.json", "curves.png",
+        "settings.json", "kept.csv", "trials.csv", "summary.csv", "verdict.json", "curves.png",
     }  # fmt: skip
     few = learning_curve({"a": noted("a")}, examples(), SIZES[:3], 2, folder=tmp_path)
     assert len(few.frame) == len(pd.read_csv(tmp_path / "trials.csv")) == 6
@@ -185,12 +187,36 @@ def test_sizes_seeds_and_candidates_are_added_to_what_is_there(tmp_path):
 
 def test_a_folder_of_other_data_is_refused(tmp_path):
     learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
-    with pytest.raises(InputError, match=r"holds a learning curve of other data.*kept\.csv"):
+    with pytest.raises(InputError, match=r"holds a learning curve of other data.*kept\.csv") as no:
         learning_curve({"a": falling(0.1, 1)}, examples(601), SIZES, 2, folder=tmp_path)
+    assert [fault.partition(":")[0] for fault in no.value.faults] == ["data"]
     (tmp_path / "kept.csv").write_text("odd\n1\n")
-    (tmp_path / "data.json").write_text("{")
     with pytest.raises(InputError, match="holds trials that cannot be read"):
         learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(InputError, match="holds trials that cannot be read"):
+        learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 2, folder=tmp_path)
+
+
+def test_other_settings_are_named_and_a_call_that_failed_locks_nothing(tmp_path):
+    def call(**options):
+        options = {"sizes": SIZES, "settings": {"epochs": 5}, **options}
+        candidates = {"a": falling(0.1, 1)}
+        return learning_curve(
+            candidates, examples(), seeds=2, folder=tmp_path, verbose=0, **options
+        )
+
+    with pytest.raises(InputError, match="5000: there are only"):
+        call(sizes=[5000], settings={"epochs": 9})
+    call()
+    with pytest.raises(InputError, match="other data or settings") as caught:
+        call(settings={"epochs": 6, "rate": 0.1})
+    assert caught.value.faults == ("epochs: 5 there, 6 here", "rate: not given there, 0.1 here")
+
+
+def test_without_verbose_nothing_is_shown(capsys):
+    learning_curve({"a": falling(0.1, 1)}, examples(), SIZES, 1, verbose=0)
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -245,5 +271,7 @@ def test_errors_that_rise_or_fall_late_are_compared_by_their_means():
 
     found = learning_curve({"late": late, "rising": rising}, examples(), SIZES, 4)
     assert found.fits == {}
-    assert found.verdict == ("rising is better at 50 examples, late at 400: they cross between.")
+    assert found.verdict == (
+        "rising is better at 50 examples, late at 400: their means cross between 200 and 400."
+    )
     assert "late: The errors do not fall as a power law does" in str(found)

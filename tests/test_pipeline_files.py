@@ -151,7 +151,7 @@ def test_a_changed_or_missing_file_is_refused(folder):
     assert caught.value.faults[1].startswith("sharpen: there is no file")
 
 
-@pytest.mark.parametrize("name", ["../evil.keras", "/tmp/evil.keras", "evil.keras", "a/b.keras",
+@pytest.mark.parametrize("name", ["../evil.keras", "/evil.keras", "evil.keras", "a/b.keras",
                                   "stage_1_0123456789ab.keras/../../x", 3, None],
                          ids=range(7))  # fmt: skip
 def test_a_path_out_of_the_folder_is_never_opened(folder, name):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kerastl.errors import InputError
-from kerastl.plots import LONGEST, MOST_CLASSES, _classes, _figure, plot_scores, printable
+from kerastl.plots import MOST_CLASSES, _classes, _figure, plot_scores
 from kerastl.scores import score
 from kerastl.tasks import Task
 
@@ -69,12 +69,6 @@ def test_of_many_classes_the_most_frequent_are_drawn():
     positives = scores.frame.drop_duplicates("class").set_index("class")["positives"].drop("")
     assert positives[shown].min() >= positives.drop(shown).max()
     assert "5 rarer classes left out" in _figure(scores).subfigs[0].axes[1].get_title(loc="left")
-
-
-def test_names_are_short_and_free_of_mathematics():
-    assert printable("x" * 50) == "x" * (LONGEST - 1) + "…"
-    assert printable("a\tb大") == "a□b□"
-    assert printable("5 $") == r"5 \$"
 
 
 def test_another_ending_is_refused(tmp_path):
