@@ -77,8 +77,7 @@ def curve(
 ) -> None:
     """Train in several ways on more and more of the pictures: which way is better with how many?
 
-    Interrupted, the same command goes on. More sizes, seeds and candidates are added to what is
-    there.
+    Interrupted, the same command goes on. More sizes, seeds and candidates may be added later.
     """
     options = given(image_size=image_size)
     with loading():

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -96,3 +98,27 @@ def explained() -> Iterator[None]:
         words = "Interrupted. What lies in a --cache folder is kept; train and demo take --resume."
         err.print(Text(words, style="red"))
         raise SystemExit(INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def goes_on(folder: Path) -> Iterator[list[int]]:
+    """Say of an interruption that the same command goes on; the list has those asked for.
+
+    Python drops an interruption that meets a destructor, and TensorFlow has many: whoever
+    goes through the parts of the work looks at the list, and interrupts after all.
+    """
+    asked: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield asked
+    except KeyboardInterrupt:
+        words = f"Interrupted. The same command goes on from what is done, in {folder}."
+        err.print(Text(words, style="red"), soft_wrap=True)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -22,7 +22,7 @@ class Crossing:
         first: Name of the one curve.
         second: Name of the other.
         smallest: The smallest size that both have.
-        largest: The largest.
+        largest: The largest; it may be the same.
         at_smallest: The error of the first less that of the second there.
         at_largest: The same at the largest size.
         size: Where they cross; None where that is not shown.
@@ -61,14 +61,14 @@ class Crossing:
         return f"{better} is better than {than} at {size} examples; at {other}: no difference."
 
     def _at_both(self, better: str | None) -> str:
-        ends = self.smallest, self.largest
+        ends = [str(size) for size in dict.fromkeys((self.smallest, self.largest))]
         if better is None:
             both = f"{self.first} and {self.second}"
-            return f"{both}: no difference at {ends[0]} or at {ends[1]} examples."
+            return f"{both}: no difference at {' or at '.join(ends)} examples."
         found = f"{better} is better than {self._other(better)}"
-        if not self.throughout:
-            return f"{found} at {ends[0]} and at {ends[1]} examples."
-        return f"{found} from {ends[0]} to {ends[1]} examples: they do not cross within the data."
+        if not self.throughout or len(ends) == 1:
+            return f"{found} at {' and at '.join(ends)} examples."
+        return f"{found} from {' to '.join(ends)} examples: they do not cross within the data."
 
     def _other(self, name: str) -> str:
         return self.second if name == self.first else self.first

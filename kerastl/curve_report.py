@@ -91,9 +91,9 @@ class LearningCurve:
 
     @cached_property
     def crossings(self) -> tuple[Crossing, ...]:
-        """Every pair of candidates with each other, where they share at least two sizes.
+        """Every pair of candidates with each other, where they share a size.
 
-        Where one of the two has no curve, the means at each size are compared.
+        Where one of the two has no curve, or they share but one size, the means are compared.
         """
         pairs = itertools.combinations(self.candidates, 2)
         return tuple(one for pair in pairs if (one := self._compared(*pair)) is not None)
@@ -134,7 +134,7 @@ class LearningCurve:
     def verdict(self) -> str:
         """Which candidate is better at which sizes, in a sentence for each pair."""
         if not self.crossings:
-            return "There are not two candidates to compare."
+            return "There is nothing to compare: no two candidates have a size in common."
         return " ".join(map(str, self.crossings))
 
     def save(self, folder: str | Path) -> Path:
@@ -183,9 +183,10 @@ class LearningCurve:
 
     def _compared(self, first: str, second: str) -> Crossing | None:
         rows = {name: self._good(name) for name in (first, second)}
-        if len(set(rows[first]["size"]) & set(rows[second]["size"])) < 2:
+        shared = len(set(rows[first]["size"]) & set(rows[second]["size"]))
+        if not shared:
             return None
-        if first in self.fits and second in self.fits:
+        if shared > 1 and first in self.fits and second in self.fits:
             return crossing({name: self.fits[name] for name in rows})
         return compare_means({name: (one["size"].to_numpy(), 1 - one["score"].to_numpy())
                              for name, one in rows.items()})  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerastl.arguments import none
-from kerastl.console import say, title
+from kerastl.console import goes_on, say, title
 from kerastl.curve_candidates import Candidate, joint, scratch, separate, transfer
 from kerastl.errors import InputError, nearest
 from kerastl.learning_curves import learning_curve
@@ -51,11 +51,23 @@ def curve(
     common = {"backbone": backbone, "weights": weights, **options}
     how = {"weights": none(weights), "cache": out / "features", "verbose": 0, **options}
     network = named_backbone(backbone)
-    ready = {name: READY[name](network, **how) for name in names}
-    found = learning_curve(ready, manifest, steps, seeds, folder=out, settings=common)
+    with goes_on(out) as asked:
+        ready = {name: _heeding(asked, READY[name](network, **how)) for name in names}
+        found = learning_curve(ready, manifest, steps, seeds, folder=out, settings=common)
     title("What was found")
     say(found)
     say(f"\nIn {out}/: trials.csv, summary.csv, verdict.json, curves.png.")
+
+
+def _heeding(asked: Sequence[int], candidate: Candidate) -> Candidate:
+    """A candidate that does not begin where an interruption was asked for and not heard."""
+
+    def train(part: Any, seed: int) -> Any:
+        if asked:
+            raise KeyboardInterrupt
+        return candidate(part, seed)
+
+    return train
 
 
 def check_candidates(words: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from kerastl.arguments import none, pairs, policy
 from kerastl.balance import positive_weights
-from kerastl.console import INTERRUPTED, err, say, show_frame, title
+from kerastl.console import err, goes_on, say, show_frame, title
 from kerastl.label_verbs import say_labels
 from kerastl.manifest import Manifest
 from kerastl.models import Backbone
@@ -59,7 +58,7 @@ def search(
     said = {"depths": depths, "balance": balance}
     said["task_weights"] = pairs(task_weights, "--task-weight")
     network, learning = _backbones(backbone), _learning(manifest, said)
-    with _goes_on(folder) as asked:
+    with goes_on(folder) as asked:
         with _shown(asked) as progress:
             found = search_depths(
                 network, manifest, folder=folder, progress=progress, weights=none(weights),
@@ -134,30 +133,6 @@ def trial_table(frame: pd.DataFrame) -> pd.DataFrame:
         for score, low, high, status in rows
     ]
     return table.assign(epochs=frame["epochs"], seconds=frame["seconds"].round().astype(int))
-
-
-@contextlib.contextmanager
-def _goes_on(folder: Path) -> Iterator[list[int]]:
-    """Say of an interruption that the same command goes on; the list has those asked for.
-
-    Python drops an interruption that meets a destructor, and TensorFlow has many: what
-    shows the progress looks at the list, and interrupts after all.
-    """
-    asked: list[int] = []
-
-    def interrupt(number: int, frame: object) -> None:
-        asked.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield asked
-    except KeyboardInterrupt:
-        words = f"Interrupted. The same command goes on from what is done, in {folder}."
-        err.print(Text(words, style="red"), soft_wrap=True)
-        raise SystemExit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _show(found: Search) -> None:

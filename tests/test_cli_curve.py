@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pandas as pd
 import pytest
 from conftest import small_network
 from test_cli import inside  # noqa: F401
+
+from kerastl import curve_verbs
 
 SMALL = ("--backbone", "own.keras", "--weights", "none", "--epochs", "1", "--seeds", "1")
 
@@ -23,7 +26,7 @@ def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  
     call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
     told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
     assert "trial 2 of 2: transfer, 16 examples, " in told
-    assert "There are not two candidates to compare." in told
+    assert "There is nothing to compare: no two candidates have a size in common." in told
     trials = pd.read_csv(tmp_path / "made" / "trials.csv")
     again = inside(*call, "--candidates", "transfer,scratch", "--sizes", "8,16", cwd=work)
     more = pd.read_csv(tmp_path / "made" / "trials.csv")
@@ -51,3 +54,23 @@ def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path
     out = ("--out", str(tmp_path / "made"))
     heard = inside("curve", stripes_folder.name, *SMALL, *out, *given, cwd=work, code=2)
     assert told in " ".join(heard.split())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_a_destructor_swallows_ends_it_after_the_trial(
+    inside, work, stripes_folder, tmp_path, monkeypatch,  # noqa: F811
+):  # fmt: skip
+    class Last:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def train(part, seed):
+        Last()  # gone at once
+        return [1.0, 0.0]
+
+    monkeypatch.setitem(curve_verbs.READY, "transfer", lambda *_, **__: train)
+    out = tmp_path / "made"
+    call = ("--out", str(out), "--candidates", "transfer", "--sizes", "8,16,32")
+    told = inside("curve", stripes_folder.name, *SMALL, *call, cwd=work, code=130)
+    assert f"Interrupted. The same command goes on from what is done, in {out}." in told
+    assert pd.read_csv(out / "kept.csv")["size"].tolist() == [8]

@@ -15,6 +15,7 @@ from test_cli import ROOT, SCRIPT, inside, kerastl  # noqa: F401
 
 from kerastl import search_verbs
 from kerastl.arguments import number_range, picture_sizes
+from kerastl.console import goes_on
 from kerastl.errors import InputError
 from kerastl.search_progress import SearchProgress
 from kerastl.search_verbs import search_folder
@@ -134,7 +135,7 @@ def test_an_interruption_that_a_destructor_swallows_is_heard_with_the_next_news(
     before = signal.getsignal(signal.SIGINT)
     with (
         pytest.raises(SystemExit) as ended,
-        search_verbs._goes_on(tmp_path) as asked,
+        goes_on(tmp_path) as asked,
         search_verbs._shown(asked) as show,
     ):
         Last()  # gone at once

@@ -123,6 +123,14 @@ def test_one_that_is_better_at_both_ends_alone_is_not_said_to_be_so_between():
     assert str(near) == "one is better than other at 10 and at 40 examples."
 
 
+def test_means_at_one_size_are_compared_there():
+    sizes, one = np.repeat([10], 3), np.array([0.29, 0.3, 0.31])
+    found = compare_means({"one": (sizes, one), "other": (sizes, one + 0.2)})
+    assert str(found) == "one is better than other at 10 examples."
+    found = compare_means({"one": (sizes, one), "other": (sizes, one + 0.001)})
+    assert str(found) == "one and other: no difference at 10 examples."
+
+
 def test_curves_that_touch_between_the_ends_are_not_said_to_be_apart_there():
     flat = PowerLaw(np.full(9, 0.3), np.zeros(9), np.full(9, -0.5), (100, 1600))
     late = PowerLaw(np.linspace(0.05, 0.15, 9), np.full(9, 1.0), np.full(9, -0.5), (100, 1600))
