@@ -20,6 +20,7 @@ from kerastl.errors import InputError
 from kerastl.evaluation import batches_of, held_out
 from kerastl.export_folder import keep
 from kerastl.export_report import ExportedFile, ExportReport, RefusedExport
+from kerastl.files import as_folder
 from kerastl.format_files import RUNNERS, size_of, write_format
 from kerastl.formats import DEFAULT, FORMATS, check_formats
 from kerastl.latency import measure_latency
@@ -87,9 +88,7 @@ def export(
         >>> [file.file for file in report.files], report.files[0].tasks["label"].same
         (['model_float32.tflite'], 1.0)
     """
-    folder, chosen = Path(path), check_formats(formats)
-    if folder.is_file():
-        raise InputError(f"Expected path= a folder. Received: {folder}, which is a file.")
+    folder, chosen = as_folder(path), check_formats(formats)
     _check_waived(waive, chosen)
     # Half precision is no yardstick: a file is held against the same weights in float32.
     model = conversion.in_float32(model)

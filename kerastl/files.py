@@ -10,8 +10,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kerastl.errors import InputError
+
 DIGEST = 16
 """Bytes of a file's digest."""
+
+
+def as_folder(path: str | Path) -> Path:
+    """The path of a folder, which need not be there.
+
+    Args:
+        path: Where files are to be written, perhaps much later.
+
+    Raises:
+        InputError: Where a file is in its place, or in that of a folder above it.
+
+    Example:
+        >>> as_folder(os.path.join(os.devnull, "run"))
+        Traceback (most recent call last):
+        kerastl.errors.InputError: Expected a folder. Received: ...null, which is a file.
+    """
+    folder = Path(path)
+    there = next((part for part in (folder, *folder.parents) if part.exists()), None)
+    if there is not None and not there.is_dir():
+        raise InputError(f"Expected a folder. Received: {there}, which is a file.")
+    return folder
 
 
 @contextlib.contextmanager
@@ -24,6 +47,9 @@ def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path
         unfinished: The temporary path, in the same folder; by default one that names
             this process and ends as `path` does.
 
+    Raises:
+        InputError: Where a file is in the place of the folder.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.txt"
@@ -33,7 +59,7 @@ def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path
         'whole'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    as_folder(path.parent).mkdir(parents=True, exist_ok=True)
     unfinished = unfinished or path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield unfinished

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kerastl.curve_report import COLUMNS, as_frame
 from kerastl.errors import InputError
-from kerastl.files import replacing, write_json
+from kerastl.files import as_folder, replacing, write_json
 from kerastl.kept_settings import hold_to
-from kerastl.manifest import Manifest
-from kerastl.provenance import training_digest
 
 SETTINGS, TRIALS = "settings.json", "kept.csv"
 """What the trials are of, and all of them, also those that a call does not ask for."""
@@ -49,7 +44,7 @@ class KeptTrials:
             InputError: Where its trials are of other settings, naming each, or cannot be
                 read.
         """
-        folder, given = Path(folder), {name: str(value) for name, value in settings.items()}
+        folder, given = as_folder(folder), {name: str(value) for name, value in settings.items()}
         if not (folder / TRIALS).exists():
             write_json(folder / SETTINGS, given)
             return cls([], folder)
@@ -83,35 +78,3 @@ def _read(path: Path, damaged: str) -> list[Row]:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(damaged) from error
     return frame[frame["failed"] == ""].to_dict("records")
-
-
-def data_digest(data: Any, whole: Any, strata: Sequence[Hashable]) -> str:
-    """What decides the parts of the data, in their order, and what they are scored on.
-
-    Args:
-        data: A Manifest, a list, an array, a frame, or a tuple of arrays.
-        whole: What of it is divided.
-        strata: What each example belongs to.
-    """
-    digest = hashlib.sha256(repr(strata).encode())
-    if isinstance(data, Manifest):
-        names = [Path(path).name for path in whole.frame["image"]]
-        parts = [data.split(part) for part in ("val", "test") if data.has(part)]
-        told = [training_digest(part, data.tasks) for part in (whole, *parts)]
-        digest.update(json.dumps([names, told]).encode("utf-8", "surrogateescape"))
-    else:
-        for block in _bytes(data):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _bytes(data: Any) -> Iterator[bytes]:
-    if isinstance(data, tuple):
-        for one in data:
-            yield from _bytes(one)
-    elif isinstance(data, pd.DataFrame):
-        yield data.to_csv().encode()
-    elif isinstance(data, np.ndarray) and data.dtype != object:
-        yield f"{data.shape} {data.dtype}".encode() + np.ascontiguousarray(data).tobytes()
-    else:
-        yield json.dumps(list(data), default=repr).encode()

@@ -7,19 +7,16 @@ import logging
 import numbers
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from kerastl.curve_data import CurveData
 from kerastl.curve_report import LearningCurve, as_frame
 from kerastl.errors import InputError
-from kerastl.kept_trials import KeptTrials, Row, data_digest
-from kerastl.manifest import Manifest
+from kerastl.kept_trials import KeptTrials, Row
 from kerastl.progress import bar
-from kerastl.subsets import by_stratum, nested_subsets, strata_of
 
 log = logging.getLogger("kerastl")
 
@@ -67,7 +64,7 @@ def learning_curve(
         The `LearningCurve`. A trial that failed is a row with its cause.
 
     Raises:
-        InputError: For sizes, seeds and candidates that will not do; for a folder of
+        InputError: For data, sizes, seeds and candidates that will not do; for a folder of
             other data or settings; and where no trial succeeded.
 
     Example:
@@ -80,23 +77,21 @@ def learning_curve(
     """
     _check_candidates(candidates)
     sizes = [sizes] if isinstance(sizes, numbers.Integral) else list(sizes)
-    whole, strata, needed = _parts(data, strata)
-    first = nested_subsets(strata, sizes, needed=needed)  # sizes that will not do are told first
+    divided = CurveData.of(data, strata)
+    first = divided.parts(sizes, 0)  # sizes that will not do are told first
     repeats = _repeats(sizes, seeds)
-    further = {seed: nested_subsets(strata, sizes, needed=needed, seed=seed)
-               for seed in range(1, max(repeats.values()))}  # fmt: skip
+    further = {seed: divided.parts(sizes, seed) for seed in range(1, max(repeats.values()))}
     drawn = {0: first, **further}
     kept = KeptTrials()
     if folder is not None:
-        about = {"data": data_digest(data, whole, strata), **(settings or {})}
+        about = {"data": divided.digest(), **(settings or {})}
         kept = KeptTrials.of(folder, about)
     plan = [(name, size, seed) for size in sorted(repeats) for seed in range(repeats[size])
             for name in candidates]  # fmt: skip
     missing = [trial for trial in plan if trial not in kept.done]
     with _told(len(plan), len(plan) - len(missing), bool(verbose)) as tell:
         for name, size, seed in missing:
-            part = _taken(data, whole, drawn[seed][size])
-            row = _trial(name, candidates[name], part, size, seed)
+            row = _trial(name, candidates[name], divided.take(drawn[seed][size]), size, seed)
             kept.add(row)
             tell(row)
     return _report(kept.rows, plan, folder)
@@ -187,35 +182,3 @@ def _repeats(sizes: Sequence[int], seeds: Any) -> dict[int, int]:
 
 def _whole(count: Any) -> bool:
     return isinstance(count, numbers.Integral) and not isinstance(count, bool) and count >= 1
-
-
-def _parts(data: Any, strata: Any) -> tuple[Any, Sequence[Hashable], Mapping[Hashable, Any]]:
-    """What is divided, its strata, and what every part has to hold."""
-    if isinstance(data, Manifest):
-        whole = data.split("train") if data.has("train") else data
-        own, needed = strata_of(whole)
-        return whole, _checked(own if strata is None else strata, len(whole)), needed
-    count = len(data[0]) if isinstance(data, tuple) else len(data)
-    strata = _checked([0] * count if strata is None else strata, count)
-    return data, strata, by_stratum(strata)
-
-
-def _checked(strata: Sequence[Hashable], count: int) -> list[Hashable]:
-    if len(strata) != count:
-        raise InputError(f"Expected strata= for {count} examples. Received: {len(strata)}.")
-    return list(strata)
-
-
-def _taken(data: Any, whole: Any, rows: np.ndarray) -> Any:
-    if isinstance(data, Manifest):
-        part, split = whole.take(rows), data.frame.get("split")
-        if split is None:
-            return part
-        others = data.frame[split != "train"]
-        frame = pd.concat([part.frame.assign(split="train"), others], ignore_index=True)
-        return replace(data, frame=frame)
-    if isinstance(data, tuple):
-        return tuple(one[rows] for one in data)
-    if isinstance(data, pd.DataFrame):
-        return data.iloc[rows]
-    return data[rows] if isinstance(data, np.ndarray) else [data[row] for row in rows]

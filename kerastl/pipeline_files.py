@@ -15,7 +15,7 @@ import keras
 from kerastl import __version__
 from kerastl.errors import InputError, nearest
 from kerastl.export_folder import sha256
-from kerastl.files import write_json
+from kerastl.files import as_folder, write_json
 from kerastl.handover_json import from_json, to_json
 from kerastl.learnt_stages import knows_tasks
 from kerastl.pipeline import Pipeline
@@ -56,7 +56,7 @@ def save_pipeline(pipeline: Pipeline, folder: str | Path) -> Path:
         >>> load_pipeline(save_pipeline(made, tempfile.mkdtemp()), {"sort": sorted})
         Pipeline(sort -> double)
     """
-    folder = Path(folder)
+    folder = as_folder(folder)
     _check_models(pipeline)
     try:
         folder.mkdir(parents=True, exist_ok=True)

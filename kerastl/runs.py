@@ -18,7 +18,7 @@ from kerastl.engines import forward
 from kerastl.errors import InputError
 from kerastl.evaluation import Predictions
 from kerastl.features import extract_features
-from kerastl.files import replacing
+from kerastl.files import as_folder, replacing
 from kerastl.label_counts import label_report
 from kerastl.manifest import Manifest
 from kerastl.plots import plot_scores
@@ -83,7 +83,7 @@ def run_folder(data: str, out: str | Path | None, *, resume: bool) -> Path:
         there = [int(p.name) for p in home.glob("*") if p.name.isdigit()]
         newest = max(there, default=0)
         out = home / str(newest if resume else newest + 1)
-    folder = Path(out)
+    folder = as_folder(out)
     if resume and not (folder / STATE).is_dir():
         raise InputError(f"There is no interrupted run in {folder} to go on with.")
     if not resume and (folder / MODEL).exists():

@@ -13,6 +13,7 @@ import keras
 
 from kerastl import __version__
 from kerastl.errors import InputError
+from kerastl.files import as_folder
 from kerastl.graph import functional, outputs
 from kerastl.models import compile_model
 from kerastl.spec import Spec, spec_of, with_spec
@@ -42,7 +43,7 @@ def save_model(model: keras.Model, path: str | Path) -> Path:
     path, spec = Path(path), spec_of(model)
     if path.suffix != ".keras":
         raise InputError(f"Expected a file name that ends in .keras. Received: {str(path)!r}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    as_folder(path.parent).mkdir(parents=True, exist_ok=True)
     # Without compile(), so that opening the file needs no loss of kerastl's.
     bare = keras.Model(functional(model).inputs[0], outputs(model), name=model.name)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kerastl.content_index import stamp
-from kerastl.files import write_json
+from kerastl.files import as_folder, write_json
 from kerastl.kept_settings import hold_to
 from kerastl.manifest import Manifest
 from kerastl.network_key import network_key
@@ -43,9 +43,11 @@ def same_search(folder: Path, settings: Mapping[str, Any], overwrite: bool) -> N
         overwrite: Whether to write over what is there.
 
     Raises:
-        InputError: Naming each setting that differs, and how to begin anew.
+        InputError: Naming each setting that differs, and how to begin anew; and where the
+            folder is a file.
     """
-    path, given = folder / SETTINGS, {name: _described(v) for name, v in settings.items()}
+    path = as_folder(folder) / SETTINGS
+    given = {name: _described(v) for name, v in settings.items()}
     begun = any((folder / TRIALS).glob("trial_*"))
     if not begun:
         shutil.rmtree(folder / TRIALS, ignore_errors=True)  # an oracle that was never asked

@@ -48,6 +48,7 @@ def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  
         (("--sizes", "8,many"), "Expected --sizes whole numbers"),
         (("--sizes", "8,5000"), "5000: there are only"),
         (("--sizes", "1"), "1: too small for every class"),
+        (("--sizes", "8", "--out", "own.keras"), "Expected a folder. Received: own.keras, which"),
     ],
 )
 def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path, given, told):  # noqa: F811

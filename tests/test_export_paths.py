@@ -39,9 +39,9 @@ def test_a_folder_that_exists_keeps_what_is_not_ours(model, tmp_path):
 
 def test_a_path_that_is_a_file_or_under_one_is_refused(model, tmp_path):
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(InputError, match=r"Expected path= a folder. .*taken, which is a file"):
+    with pytest.raises(InputError, match=r"Expected a folder. .*taken, which is a file"):
         export(model, tmp_path / "taken", ["float32"], latency=False)
-    with pytest.raises(InputError, match=r"The export into .*taken/1 could not be written"):
+    with pytest.raises(InputError, match=r"Expected a folder. .*taken, which is a file"):
         export(model, tmp_path / "taken" / "1", ["float32"], latency=False)
     assert contents(tmp_path) == {"taken": b"mine"}
 
@@ -58,5 +58,5 @@ def test_a_path_that_is_a_file_through_the_command_line(inside, tmp_path):  # no
     save_model(tiny(TASKS[0]), tmp_path / "run" / "model.keras")
     (tmp_path / "taken").write_text("mine")
     told = inside("export", "run", "--formats", "float32", "--out", "taken", cwd=tmp_path, code=2)
-    assert "Expected path= a folder. Received: taken, which is a file." in " ".join(told.split())
+    assert "Expected a folder. Received: taken, which is a file." in " ".join(told.split())
     assert (tmp_path / "taken").read_text() == "mine"

@@ -1,6 +1,7 @@
 import pytest
 
-from kerastl.files import replacing, write_json
+from kerastl.errors import InputError
+from kerastl.files import as_folder, replacing, write_json
 
 
 def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -22,3 +23,16 @@ def test_json_has_no_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", float("nan"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "run", "run/1"])
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, below):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    told = rf"^Expected a folder. Received: {taken}, which is a file.$"
+    with pytest.raises(InputError, match=told):
+        as_folder(taken / below)
+    with pytest.raises(InputError, match=told):
+        write_json(taken / below / "a.json", {})
+    assert taken.read_text() == "mine"
+    assert as_folder(tmp_path / "new" / below) == tmp_path / "new" / below

@@ -232,6 +232,8 @@ def test_without_verbose_nothing_is_shown(capsys):
         ({"sizes": [1], "strata": [0, 1] * 300}, "1: too small for every class"),
         ({"seeds": 0}, "Expected seeds= how many repeats"),
         ({"seeds": {50: 2}}, "100: received 0"),
+        ({"data": None}, "Expected data= a Manifest, a list, an array"),
+        ({"folder": __file__}, "Expected a folder. Received: .*, which is a file"),
         ({"strata": [1]}, "Expected strata= for 600 examples. Received: 1"),
     ],
 )

@@ -205,10 +205,13 @@ def test_models_with_python_code_inside_are_refused(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_cannot_be_written(pipeline, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="could not be written into"):
-        save_pipeline(pipeline, tmp_path / "file" / "below")
+def test_a_folder_that_cannot_be_written(unprivileged, pipeline):
+    (unprivileged / "file").write_text("")
+    with pytest.raises(InputError, match=r"Expected a folder. .*file, which is a file"):
+        save_pipeline(pipeline, unprivileged / "file" / "below")
+    (unprivileged / "mine").mkdir(mode=0o500)
+    with pytest.raises(InputError, match="could not be written into .*: Permission denied"):
+        save_pipeline(pipeline, unprivileged / "mine" / "below")
 
 
 def test_types_survive_the_file(tmp_path):

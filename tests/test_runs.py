@@ -156,6 +156,8 @@ def test_a_model_is_not_written_over(tmp_path):
     (tmp_path / "model.keras").touch()
     with pytest.raises(InputError, match="holds a model already. Give another --out"):
         run_folder("x", tmp_path, resume=False)
+    with pytest.raises(InputError, match="Expected a folder. Received: .*, which is a file"):
+        run_folder("x", tmp_path / "model.keras", resume=False)
 
 
 def test_open_data(stripes_folder, tmp_path):
