@@ -45,8 +45,9 @@ def show(name: str | None, out: Path | None) -> None:
     """
     there = shelf()
     if name is None:
+        wide = max(map(len, there))
         for stem, path in there.items():
-            say(f"{stem:<16} {about(path)}")
+            say(f"{stem:<{wide}}  {about(path)}")
         say("\nkerastl recipes NAME prints one; --out FILE copies it.")
         return
     if name not in there:
