@@ -164,7 +164,14 @@ class LearningCurve:
         sizes = sorted(set(self.frame["size"]))
         cells = {name: [self._cell(name, size) for size in sizes] for name in self.candidates}
         table = pd.DataFrame(cells, index=pd.Index(sizes, name="examples"))
-        return f"Mean error (lowest to highest of the repeats, how many)\n{table.to_string()}"
+        what = f"Mean error{self._tested()} (lowest to highest of the repeats, how many)"
+        return f"{what}\n{table.to_string()}"
+
+    def _tested(self) -> str:
+        """On how many examples, where every score is the mean of as many."""
+        counts = set(self.frame.loc[self.frame["failed"] == "", "n"])
+        alike = len(counts) == 1 and counts != {1}
+        return f" on the same {counts.pop():,} test examples" if alike else ""
 
     def _cell(self, name: str, size: int) -> str:
         rows = self._good(name)

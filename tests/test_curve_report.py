@@ -89,10 +89,14 @@ def test_the_table_has_the_mean_and_the_range_of_the_repeats():
         row["size"] = 50
     failed = {**found[0], "size": 100, "score": float("nan"), "failed": "no"}
     told = str(LearningCurve(as_frame([*found, failed]))).splitlines()
-    assert told[0] == "Mean error (lowest to highest of the repeats, how many)"
+    of_repeats = "(lowest to highest of the repeats, how many)"
+    assert told[0] == f"Mean error on the same 500 test examples {of_repeats}"
     assert told[1].split() == ["a", "b"]
     assert told[3].split(maxsplit=1) == ["50", "0.450 (0.400 to 0.500, 2)   0.750"]
     assert told[4].split() == ["100", "failed", "failed"]
+    for counts in ([1, 1, 1], [500, 500, 400]):  # one number alone; not all on the same
+        several = LearningCurve(as_frame(found).assign(n=counts))
+        assert str(several).startswith(f"Mean error {of_repeats}")
 
 
 def test_what_is_saved_is_what_was_found(curve, tmp_path):

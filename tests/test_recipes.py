@@ -67,7 +67,8 @@ def test_unfreeze_search(tmp_path):
 @pytest.mark.slow
 def test_transfer_or_scratch(tmp_path):
     told = run(ROOT / "recipes/transfer_or_scratch.py", "--smoke", "--folder", "made", cwd=tmp_path)
-    assert told.count("Mean error (lowest to highest of the repeats, how many)") == 2
+    assert "Mean error on the same 1,000 test examples (lowest to highest" in told
+    assert told.count("test examples (lowest to highest of the repeats, how many)") == 2
     assert "from A with 200 and from A with 100: " in told
     trials = [pd.read_csv(tmp_path / "made" / part / "trials.csv", keep_default_na=False)
               for part in ("cells", "digits")]  # fmt: skip
