@@ -62,7 +62,7 @@ class ParallelHeads:
         self.start = [v.numpy() for v in self.optimizer.variables]
         # One graph with the loop inside: a step of so small a net costs less than
         # the call of it.
-        self.run = tf.function(self._run, autograph=True, reduce_retracing=True)
+        self.run = tf.function(self._run, autograph=False, reduce_retracing=True)
 
     def fit(self, features: np.ndarray, targets: np.ndarray, seed: int) -> None:
         """Train from fresh weights.
@@ -83,14 +83,17 @@ class ParallelHeads:
         )
 
     def _run(self, features: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor) -> None:
-        for batch in rows:
+        def step(done: tf.Tensor) -> tuple[tf.Tensor]:
             with tf.GradientTape() as tape:
-                logits = self.net(tf.gather(features, batch), training=True)
-                loss = self.loss(tf.gather(targets, batch), logits)
+                logits = self.net(tf.gather(features, rows[done]), training=True)
+                loss = self.loss(tf.gather(targets, rows[done]), logits)
             variables = self.net.trainable_variables
             self.optimizer.apply_gradients(
                 zip(tape.gradient(loss, variables), variables, strict=True)
             )
+            return (done + 1,)
+
+        tf.while_loop(lambda done: done < tf.shape(rows)[0], step, [tf.constant(0)])
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Scores in (0, 1), `[ways, n, labels]`."""
