@@ -53,7 +53,8 @@ def write_checked(path: Path, told: Mapping[str, Any], arrays: Sequence[np.ndarr
     named = {f"scores{n}": values for n, values in enumerate(arrays)}
     data = io.BytesIO()
     np.savez(data, told=np.frombuffer(json.dumps(told).encode(), "uint8"), **named)
-    publish(path, [_digest(data.getbuffer()), data.getbuffer()])
+    content = data.getvalue()
+    publish(path, [_digest(content), content])
 
 
 def read_checked(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -99,5 +100,5 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
         return told, [file[f"scores{n}"] for n in range(len(told["tasks"]))]
 
 
-def _digest(data: bytes | memoryview) -> bytes:
+def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST).digest()

@@ -90,5 +90,5 @@ def test_a_model_is_known_by_every_file_that_it_needs(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="Nothing can be stored in .*file"):
+    with pytest.raises(InputError, match="Expected a folder. Received: .*file, which is a file"):
         write_part(tmp_path / "file" / "k.part", "k", SCORED)
