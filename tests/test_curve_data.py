@@ -19,7 +19,6 @@ NINE = np.arange(9)
     [
         (None, "NoneType"),
         ({"x": NINE}, "dict"),
-        (tf.data.Dataset.from_tensor_slices(NINE), "Dataset"),
         (np.array(3), "an array of no dimension, 3"),
         ((), "a tuple of nothing"),
         ((NINE, list(NINE)), r"a tuple of \[9\], list"),
@@ -29,6 +28,11 @@ NINE = np.arange(9)
 def test_data_that_have_no_parts_are_told(data, told):
     with pytest.raises(InputError, match=f"tuple of arrays of one length. Received: .*{told}"):
         CurveData.of(data, None)
+
+
+def test_a_dataset_of_tensorflow_has_no_parts():
+    with pytest.raises(InputError, match="Received: .*Dataset"):
+        CurveData.of(tf.data.Dataset.from_tensor_slices(NINE), None)
 
 
 @pytest.mark.parametrize("strata", [list("aabbbccdd"), iter("aabbbccdd"), np.array([1] * 9)])
