@@ -23,6 +23,7 @@ from measuring import seconds
 import kerastl
 from kerastl.batches import ordered_map
 from kerastl.engines import choose_engine
+from kerastl.openvino_core import core
 from kerastl.pictures import load_picture
 
 SIZE, BATCH = (224, 224), 32
@@ -96,9 +97,8 @@ def requests(prefix, precision):
     """OpenVINO with every core busy, a forward pass for each size of request, warmed up."""
     with tempfile.TemporaryDirectory() as folder:
         prefix.export(folder, verbose=False)
-        core = openvino.Core()
         exact = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "THROUGHPUT"}
-        compiled = core.compile_model(core.read_model(folder), "CPU", exact)
+        compiled = core().compile_model(core().read_model(folder), "CPU", exact)
 
     def passes(size):
         queue = openvino.AsyncInferQueue(compiled)

@@ -16,6 +16,7 @@ from kerastl import onnx_model, openvino_model
 from kerastl.conversion import image_spec, in_float32, scoring, silent
 from kerastl.errors import InputError
 from kerastl.files import replacing
+from kerastl.openvino_core import core, runtime
 from kerastl.openvino_engine import frozen
 from kerastl.sidecar import INPUT
 from kerastl.spec import spec_of
@@ -78,7 +79,7 @@ def write_openvino(model: keras.Model, folder: str | Path) -> None:
         >>> sorted(file.name for file in folder.iterdir())
         ['model.bin', 'model.xml']
     """
-    openvino, folder = openvino_model.runtime(), Path(folder)
+    openvino, folder = runtime(), Path(folder)
     call, tasks = _traced(model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".openvino-") as work, silent():
@@ -130,7 +131,7 @@ def _to_onnx(call: Any, names: Sequence[str]) -> Any:
 def _network(openvino: Any, graph: Path, outputs: Sequence[str]) -> Any:
     """The network of some outputs. Read as it is, a frozen graph has more of them: it keeps
     what only a gradient needs, such as a copy of what each swish makes."""
-    whole = openvino.Core().read_model(graph)
+    whole = core().read_model(graph)
     ends = [whole.output(name).get_node() for name in outputs]
     return openvino.Model(ends, whole.get_parameters(), "kerastl")
 

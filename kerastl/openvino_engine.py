@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from kerastl.batches import count_cores
 from kerastl.errors import InputError
+from kerastl.openvino_core import core, runtime
 from kerastl.streams import quiet
 
 HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
@@ -43,9 +44,7 @@ def installed() -> bool:
 
 def precisions() -> list[str]:
     """The precisions in which this CPU can compute, the most exact first."""
-    import openvino
-
-    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return [name for name, word in CAPABILITIES.items() if word in able]
 
 
@@ -74,8 +73,6 @@ def converted(call: Any, name: str) -> Any:
         InputError: For an operation that OpenVINO does not know, and for weights
             that are too large.
     """
-    import openvino
-
     held = sum(int(np.prod(v.shape)) * v.dtype.size for v in call.variables)
     if held > MOST:
         raise _inconvertible(name, [f"It has {held:,} bytes of weights, more than {MOST:,}."])
@@ -83,10 +80,10 @@ def converted(call: Any, name: str) -> Any:
         path = Path(folder, "network.pb")
         path.write_bytes(frozen(call).SerializeToString())
         try:
-            whole = openvino.Core().read_model(path)
+            whole = core().read_model(path)
             # A frozen graph also has ends that only a gradient needs, as of each swish.
             end = whole.output(call.outputs[0].name).get_node()
-            network = openvino.Model([end], whole.get_parameters(), name)
+            network = runtime().Model([end], whole.get_parameters(), name)
             shape = network.inputs[0].partial_shape
             shape[0] = REQUEST
             network.reshape(shape)
@@ -142,11 +139,9 @@ def compiled(network: Any, precision: str) -> Run:
     Returns:
         A function of `[batch, ...]`, for one thread at a time.
     """
-    import openvino
-
     streams = min(STREAMS, count_cores())
     hints = {"INFERENCE_PRECISION_HINT": HINTS[precision], "NUM_STREAMS": str(streams)}
-    program = openvino.Core().compile_model(network, "CPU", hints)
+    program = core().compile_model(network, "CPU", hints)
     requests = [program.create_infer_request() for _ in range(streams)]
     dtype = network.inputs[0].element_type.to_dtype()
     return lambda values: _run(requests, np.asarray(values, dtype))

@@ -12,6 +12,7 @@ import numpy as np
 from kerastl.arrays import image_array
 from kerastl.errors import InputError
 from kerastl.onnx_model import BATCH, in_batches, is_images, is_scores, task_names
+from kerastl.openvino_core import core
 from kerastl.streams import quiet
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
@@ -42,7 +43,7 @@ class OpenVINOModel:
         path = Path(path)
         self.path = path if path.suffix == ".xml" else path / GRAPH
         with _whole(self.path):
-            network = runtime().Core().read_model(self.path)
+            network = core().read_model(self.path)
             self._batch, *self._size = _checked_input(self.path, network)
             self.outputs = _outputs(self.path, network)
             self._request = _compiled(network, threads)
@@ -97,7 +98,7 @@ def _compiled(network: Any, threads: int | None) -> Any:
     hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
-    return runtime().Core().compile_model(network, "CPU", hints).create_infer_request()
+    return core().compile_model(network, "CPU", hints).create_infer_request()
 
 
 def _checked_input(path: Path, network: Any) -> tuple[int, int, int]:
@@ -127,15 +128,3 @@ def _outputs(path: Path, network: Any) -> dict[str, int]:
 
 def _shape(port: Any) -> list[int | None]:
     return [None if d.is_dynamic else d.get_length() for d in port.partial_shape]
-
-
-def runtime() -> Any:
-    """The openvino package; an InputError where it is not installed."""
-    try:
-        import openvino
-    except ImportError as error:
-        raise InputError(
-            "OpenVINO's files are made and run by openvino, which is not installed. "
-            "Run: pip install 'kerastl[fast]'."
-        ) from error
-    return openvino

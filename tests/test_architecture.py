@@ -29,7 +29,7 @@ FLOORS = {
     ],
     "core": ["cuts", "trainable", "models", "saving"],
     "features": [
-        "openvino_engine", "engines",
+        "openvino_core", "openvino_engine", "engines",
         "network_key", "feature_recipe", "shards", "part_files", "shard_array", "content_index",
         "store", "engine_record", "room", "upkeep", "filling", "extraction", "ray_connection",
         "ray_answers", "worker_shares", "cluster", "task_pool", "blocks", "feature_sources",

@@ -132,10 +132,8 @@ def test_a_network_with_several_sizes_of_pictures():
     ],
 )
 def test_which_precisions_are_worth_a_trial(machine, able, tried, monkeypatch):
-    import openvino
-
     monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr(openvino, "Core", lambda: Cpu(able.split()))
+    monkeypatch.setattr(openvino_engine, "core", lambda: Cpu(able.split()))
     assert worthwhile() == tried
     assert set(tried) <= set(precisions())
 
