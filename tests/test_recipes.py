@@ -48,12 +48,14 @@ def test_unknown_labels(tmp_path):
     assert told.count("? = no") == 4
 
 
+@pytest.mark.slow
 def test_joint_or_separate(tmp_path):
     told = run(ROOT / "recipes/joint_or_separate.py", "--smoke", cwd=tmp_path)
     assert "90% of the training labels of defect hidden" in told
     assert told.count("networks of each kind") == 2
 
 
+@pytest.mark.slow
 def test_unfreeze_search(tmp_path):
     told = run(ROOT / "recipes/unfreeze_search.py", "--smoke", "--folder", "found", cwd=tmp_path)
     table = pd.read_csv(tmp_path / "found/leaderboard.csv")
@@ -76,6 +78,7 @@ def test_transfer_or_scratch(tmp_path):
     assert [set(one["failed"]) for one in trials] == [{""}, {""}]
 
 
+@pytest.mark.slow
 def test_find_then_read(tmp_path):
     told = run(ROOT / "recipes/find_then_read.py", "--smoke", "--folder", "made", cwd=tmp_path)
     trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
@@ -85,6 +88,7 @@ def test_find_then_read(tmp_path):
     assert (tmp_path / "made/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_translation(tmp_path):
     told = run(ROOT / "recipes/translation.py", "--smoke", "--folder", "made", cwd=tmp_path)
     trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
