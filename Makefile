@@ -23,13 +23,18 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not figures"
 
-# What the test of the page needs: Debian's chromium, Node.js, and playwright-core.
+# What the test of the page needs: Debian's chromium, Node.js, and playwright-core. Only what
+# is missing is installed: a Node.js of another source brings its own npm, and Debian's conflicts.
 browser:
-	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
-	&& command -v npm >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -q && apt-get install -q -y --no-install-recommends chromium nodejs npm; \
-	else echo "Install chromium, nodejs and npm, then run make browser again." >&2; exit 1; fi
+	@need=; \
+	for name in chromium chromium-browser google-chrome; do \
+		command -v $$name >/dev/null && break; \
+	done || need=chromium; \
+	command -v npm >/dev/null || need="$$need nodejs npm"; \
+	if [ -z "$$need" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -q -y --no-install-recommends $$need; \
+	else echo Install $$need, then run make browser again. >&2; exit 1; fi
 	cd tests/browser && npm ci --no-audit --no-fund --ignore-scripts
 
 slow: setup
