@@ -31,7 +31,6 @@ def test_few_pictures_do_not_bind_many(network, sample, tmp_path):
 
 
 def test_the_recorded_engine_is_used(network, sample, tmp_path):
-    pytest.importorskip("openvino")
     recipe = Recipe(network())
     first = settled_engine(recipe, tmp_path, sample, WORTH)
     assert first.name.startswith("openvino")

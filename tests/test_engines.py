@@ -19,8 +19,6 @@ from kerastl.models import create_model
 from kerastl.openvino_engine import precisions, worthwhile
 from kerastl.tasks import Task
 
-pytest.importorskip("openvino")
-
 
 class Unconvertible(keras.layers.Layer):
     def call(self, x):

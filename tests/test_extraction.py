@@ -58,7 +58,6 @@ def test_views_do_not_depend_on_what_else_is_wanted(prefix, data, wanted):
 
 @pytest.mark.parametrize("engine", ["keras", "openvino"])
 def test_features_do_not_depend_on_what_else_is_wanted(prefix, data, engine):
-    pytest.importorskip(engine)
     recipe = Recipe(prefix, engine, batch_size=4)
     whole = made(recipe, data, range(COUNT))
     for wanted in ([7], [0, 2, 29], range(3, 22, 2)):

@@ -11,8 +11,6 @@ import pytest
 from kerastl.errors import InputError
 from kerastl.openvino_core import core, runtime
 
-pytest.importorskip("openvino")
-
 ENGINES = """
 import signal
 

@@ -8,8 +8,6 @@ from kerastl.engines import choose_engine, forward
 from kerastl.errors import InputError
 from kerastl.openvino_engine import REQUEST, frozen, precisions, worthwhile
 
-pytest.importorskip("openvino")
-
 IMAGES = np.random.default_rng(0).integers(0, 255, (2 * REQUEST + 3, 16, 16, 3), dtype=np.uint8)
 
 

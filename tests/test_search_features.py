@@ -14,7 +14,6 @@ from kerastl.feature_recipe import Recipe
 from kerastl.features import extract_features
 from kerastl.filling import OVERHEAD
 from kerastl.models import create_model
-from kerastl.openvino_engine import installed
 from kerastl.readers import read_folder
 from kerastl.search_features import SMALL_FILES, plan_features, store_features
 from kerastl.search_space import depth_policy
@@ -244,7 +243,6 @@ def test_only_views_that_a_fit_takes_are_stored(model, data, tmp_path):
     assert shapes["features"] == {"1x12"}
 
 
-@pytest.mark.skipif(not installed(), reason="OpenVINO is not there")
 @pytest.mark.parametrize("far", [False, True])
 def test_features_that_lead_too_far_from_keras_are_not_taken(
     model, data, tmp_path, monkeypatch, far
