@@ -161,7 +161,15 @@ def test_the_stages_know_whom_they_learnt_and_refuse_strangers():
     known = np.isin(names, names[:40])
     right = np.where(known, names, faces.UNKNOWN)
     learn, val = known & (np.arange(60) % 10 < 6), np.arange(60) % 10 >= 6
-    pipeline = faces.in_stages(embed, (photos[val], right[val]))((photos[learn], names[learn]), 0)
+    asked = []
+
+    def embedder_of(seed):
+        asked.append(seed)
+        return embed
+
+    train = faces.in_stages(embedder_of, (photos[val], right[val]))
+    pipeline = train((photos[learn], names[learn]), 3)
+    assert asked == [3]  # each repeat has an embedder of its own
     answers = np.array(pipeline(photos), dtype=object)
     found = answers != None  # noqa: E711
     assert found.mean() > 0.7
@@ -177,6 +185,6 @@ def test_photographs_without_any_face_are_told():
     photos, names, _ = faces.made_people(2, 3)
     blank = np.zeros_like(photos)
     for learn, val, use in ((blank, photos, "to learn from"), (photos, blank, "for the threshold")):
-        train = faces.in_stages(lambda crops: np.ones((len(crops), 2)), (val, names))
+        train = faces.in_stages(lambda seed: lambda crops: np.ones((len(crops), 2)), (val, names))
         with pytest.raises(InputError, match=f"No face was found in any photograph {use}."):
             train((learn, names), 0)
