@@ -34,11 +34,11 @@ Digits, 1,000 held out, 1,000 steps each (4, 4, 3, 3 and 2 repeats, each with an
 
 "from A with 20000 is better than random weights from 20 to 320 examples: they do not cross within
 the data. random weights and from A with 100: no difference at 20 or at 320 examples." With 320 it
-hangs on two repeats: with one A for all of them the two came to 0.227 and 0.261, no difference.
-By the means, an A with far
-more data than B is worth what two to four times as many pictures of B's are, up to 80 of them; an
-A with little is worth nothing. How long one trains decides too: with 200 steps, not 1,000, random
-weights stayed at 0.60 with 320 pictures, the larger A at 0.34, and transfer seemed to win by far.
+hangs on two repeats: with one A for all of them the two came to 0.227 and 0.261, no difference. By
+the means, an A with far more data than B is worth what two to four times as many pictures of B's
+are, up to 80 of them; an A with little is worth nothing. How long one trains decides too: with 200
+steps, not 1,000, random weights stayed at 0.60 with 320 pictures, the larger A at 0.34, and
+transfer seemed to win by far.
 """
 
 import argparse
