@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
+from kerastl.curve_errors import CurveErrors
+from kerastl.paired_interval import standard_error
 from kerastl.power_law import Estimate, PowerLaw
 
 STEPS = 200
@@ -87,7 +89,7 @@ def crossing(curves: dict[str, PowerLaw]) -> Crossing:
     the sizes. Its size is that of the last change of sign in each draw.
 
     Args:
-        curves: Two, by name.
+        curves: Two, by name. Draw i of both is of the same test examples.
 
     Returns:
         The `Crossing`; as a string it is a sentence.
@@ -110,25 +112,27 @@ def crossing(curves: dict[str, PowerLaw]) -> Crossing:
     return Crossing(first, second, smallest, largest, *ends, where, _one_way(between))
 
 
-def compare_means(measured: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Crossing:
+def compare_means(measured: Mapping[str, CurveErrors]) -> Crossing:
     """Compare what was measured at each size, without curves.
 
     Args:
-        measured: Two, by name: the sizes, and the errors that were measured.
+        measured: Two, by name.
 
     Returns:
         The `Crossing`, without a size; its differences are those of the means, with
-        Welch's intervals.
+        Welch's intervals. Where the errors on each test example are known, these hold
+        which test examples there were, too.
 
     Example:
         >>> sizes = np.repeat([10, 40], 3)
-        >>> one, other = np.array([9, 8, 9, 9, 9, 8]) / 10, np.array([10, 10, 9, 1, 1, 2]) / 10
-        >>> print(compare_means({"stages": (sizes, one), "end to end": (sizes, other)}))
+        >>> one = CurveErrors(sizes, np.array([9, 8, 9, 9, 9, 8]) / 10)
+        >>> other = CurveErrors(sizes, np.array([10, 10, 9, 1, 1, 2]) / 10)
+        >>> print(compare_means({"stages": one, "end to end": other}))
         end to end is better than stages at 40 examples; at 10: no difference.
     """
     (first, one), (second, other) = measured.items()
-    shared = sorted(set(one[0].tolist()) & set(other[0].tolist()))
-    found = [_welch(one[1][one[0] == n], other[1][other[0] == n]) for n in shared]
+    shared = np.intersect1d(one.levels, other.levels).tolist()
+    found = [_apart(one, other, size) for size in shared]
     return Crossing(
         first, second, int(shared[0]), int(shared[-1]), found[0], found[-1], None,
         _one_way(found), _between(shared, found),
@@ -152,18 +156,31 @@ def _one_way(differences: Sequence[Estimate]) -> bool:
     return all(d.high < 0 for d in differences) or all(d.low > 0 for d in differences)
 
 
-def _welch(one: np.ndarray, other: np.ndarray) -> Estimate:
-    """The difference of two means, with Welch's interval for unequal variances."""
-    apart = float(one.mean() - other.mean())
-    if min(len(one), len(other)) < 2:
+def _apart(one: CurveErrors, other: CurveErrors, size: int) -> Estimate:
+    """The difference of two means at a size, with Welch's interval for unequal variances.
+
+    Which test examples there were is one more source of variance, beside both repeats.
+    """
+    ours, theirs = one.at(size), other.at(size)
+    apart = float(ours.mean() - theirs.mean())
+    if min(len(ours), len(theirs)) < 2:
         return Estimate(apart, -np.inf, np.inf)
-    spread = np.array([x.var(ddof=1) / len(x) for x in (one, other)])
-    freedom = np.array([len(one) - 1, len(other) - 1])
+    parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (ours, theirs)]
+    parts += [(standard_error(x) ** 2, len(x)) for x in _by_example(one, other, size)]
+    spread, freedom = np.array(parts).T
     if not spread.any():
         return Estimate(apart, apart, apart)
     wide = student_t.ppf(0.975, spread.sum() ** 2 / (spread**2 / freedom).sum())
     reach = float(wide * np.sqrt(spread.sum()))
     return Estimate(apart, apart - reach, apart + reach)
+
+
+def _by_example(one: CurveErrors, other: CurveErrors, size: int) -> list[np.ndarray]:
+    """What varies with the test examples: the differences on them, where both have the same."""
+    known = [errors.by_example(size) for errors in (one, other) if errors.each is not None]
+    if len(known) == 2 and len(known[0]) == len(known[1]):
+        return [known[0] - known[1]]
+    return [errors - errors.mean() for errors in known]
 
 
 def _where(apart: np.ndarray, sizes: np.ndarray, low: Estimate, high: Estimate) -> Estimate | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ import numpy as np
 import pandas as pd
 
 from kerastl.crossings import Crossing, compare_means, crossing
+from kerastl.curve_errors import CurveErrors
 from kerastl.curve_plot import plot_curves
 from kerastl.errors import InputError
 from kerastl.files import replacing, write_json
-from kerastl.power_law import Estimate, PowerLaw, fit_power_law
+from kerastl.power_law import DRAWS, Estimate, PowerLaw, fit_power_law
 
 COLUMNS = ("candidate", "size", "seed", "score", "n", "seconds", "failed")
+
+Trial = tuple[str, int, int]
+"""A candidate, a size and a seed."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,12 @@ class LearningCurve:
         frame: A row a trial: candidate, size, seed, score, n (test examples behind it),
             seconds, failed (the cause, or "").
         seed: Seed of the fits' draws.
+        scores: Of each trial `[n]`, one for each test example.
     """
 
     frame: pd.DataFrame
     seed: int = 0
+    scores: Mapping[Trial, np.ndarray] = field(default_factory=dict)
 
     @property
     def candidates(self) -> list[str]:
@@ -83,8 +90,10 @@ class LearningCurve:
     def _fitted(self) -> tuple[dict[str, PowerLaw], dict[str, str]]:
         fits, causes = {}, {}
         for name in self.candidates:
+            errors = self._errors(name)
+            moves = errors.moves(DRAWS, self.seed, self._own_seed(name))
             try:
-                fits[name] = self._fit(self._good(name))
+                fits[name] = self._fit(name, errors, moves)
             except InputError as error:
                 causes[name] = error.message
         return fits, causes
@@ -100,16 +109,17 @@ class LearningCurve:
 
     @cached_property
     def held_back(self) -> tuple[HeldBack, ...]:
-        """Each curve tested on its largest size, which its fit did not see."""
+        """Each curve tested on its largest size, which its fit did not see.
+
+        What is found there is found on the same test examples, so that others play no part.
+        """
         found = []
-        for name in self.candidates:
-            rows = self._good(name)
-            last = rows["size"].max()
-            rest, there = rows[rows["size"] < last], rows[rows["size"] == last]
+        for errors, name in ((self._errors(name), name) for name in self.candidates):
+            last = int(errors.levels[-1]) if len(errors.levels) else 0
+            rest, there = errors.below(last), errors.at(last)
             with contextlib.suppress(InputError):  # the others alone make no curve
-                errors = 1 - there["score"]
-                told = _foretold(self._fit(rest), int(last), rest, len(errors), self.seed)
-                found.append(HeldBack(name, int(last), told, float(errors.mean())))
+                told = _foretold(self._fit(name, rest), last, rest, len(there), self.seed)
+                found.append(HeldBack(name, last, told, float(there.mean())))
         return tuple(found)
 
     @cached_property
@@ -117,8 +127,8 @@ class LearningCurve:
         """A row a candidate: its error at the largest size, and what more data would bring.
 
         Columns: candidate, size, error, doubling (what twice as many examples would take
-        from the error) and reliance, each with low and high, and alpha, the error that is
-        left with endless data.
+        from the error), reliance (`PowerLaw.reliance`) and alpha, the error that is left
+        with endless data; each with low and high.
         """
         rows = []
         for name, fit in self.fits.items():
@@ -157,7 +167,8 @@ class LearningCurve:
 
     def __str__(self) -> str:
         causes = [f"{name}: {why}" for name, why in self.unfitted.items()]
-        return "\n".join([self._table(), "", *map(_row, self.summary.to_dict("records")), *causes,
+        return "\n".join([self._table(), self._scope(), "",
+                          *map(_row, self.summary.to_dict("records")), *causes,
                           *map(str, self.held_back), *self._failures(), self.verdict])  # fmt: skip
 
     def _table(self) -> str:
@@ -173,6 +184,14 @@ class LearningCurve:
         alike = len(counts) == 1 and counts != {1}
         return f" on the same {counts.pop():,} test examples" if alike else ""
 
+    def _scope(self) -> str:
+        """What the intervals are for."""
+        lacking = [name for name in self.candidates if self._errors(name).each is None]
+        if not lacking:
+            return "The 95 % intervals hold for other repeats and for other test examples."
+        whose = f" of {', '.join(lacking)}" if len(lacking) < len(self.candidates) else ""
+        return f"The 95 % intervals{whose} hold for other repeats on these test examples."
+
     def _cell(self, name: str, size: int) -> str:
         rows = self._good(name)
         errors = 1 - rows.loc[rows["size"] == size, "score"]
@@ -185,18 +204,31 @@ class LearningCurve:
     def _good(self, name: str) -> pd.DataFrame:
         return self.frame[(self.frame["candidate"] == name) & (self.frame["failed"] == "")]
 
-    def _fit(self, rows: pd.DataFrame) -> PowerLaw:
-        return fit_power_law(rows["size"], 1 - rows["score"], seed=self.seed)
+    def _errors(self, name: str) -> CurveErrors:
+        """A candidate's; by test example where every trial has a score for each of the same."""
+        rows = self._good(name)
+        scores = [self.scores.get(trial_of(row)) for row in rows.to_dict("records")]
+        several = all(one is not None and len(one) > 1 for one in scores)
+        alike = bool(scores) and several and len({len(one) for one in scores}) == 1
+        each = 1 - np.stack(scores) if alike else None
+        return CurveErrors(rows["size"].to_numpy(), 1 - rows["score"].to_numpy(), each)
+
+    def _fit(self, name: str, errors: CurveErrors, moves: np.ndarray | None = None) -> PowerLaw:
+        seed = [self.seed, self._own_seed(name)]
+        return fit_power_law(errors.sizes, errors.errors, moves=moves, seed=seed)
+
+    def _own_seed(self, name: str) -> int:
+        """Of a candidate's draws: two that have the same would move together."""
+        return zlib.crc32(name.encode())
 
     def _compared(self, first: str, second: str) -> Crossing | None:
-        rows = {name: self._good(name) for name in (first, second)}
-        shared = len(set(rows[first]["size"]) & set(rows[second]["size"]))
-        if not shared:
+        errors = {name: self._errors(name) for name in (first, second)}
+        shared = np.intersect1d(*(one.levels for one in errors.values()))
+        if not len(shared):
             return None
-        if shared > 1 and first in self.fits and second in self.fits:
-            return crossing({name: self.fits[name] for name in rows})
-        return compare_means({name: (one["size"].to_numpy(), 1 - one["score"].to_numpy())
-                             for name, one in rows.items()})  # fmt: skip
+        if len(shared) > 1 and first in self.fits and second in self.fits:
+            return crossing({name: self.fits[name] for name in errors})
+        return compare_means(errors)
 
     def _failures(self) -> list[str]:
         failed = self.frame[self.frame["failed"] != ""]
@@ -204,11 +236,11 @@ class LearningCurve:
                 for r in failed.itertuples()]  # fmt: skip
 
 
-def _foretold(fit: PowerLaw, size: int, rows: pd.DataFrame, repeats: int, seed: int) -> Estimate:
+def _foretold(fit: PowerLaw, size: int, rest: CurveErrors, repeats: int, seed: int) -> Estimate:
     """The mean of some measurements: the curve's own uncertainty and their scatter."""
-    apart = rows["score"] - rows.groupby("size")["score"].transform("mean")
-    freedom = len(rows) - rows["size"].nunique()
-    scatter = np.sqrt((apart**2).sum() / freedom / repeats)
+    squares = sum(((part - part.mean()) ** 2).sum() for part in map(rest.at, rest.levels))
+    freedom = len(rest.errors) - len(rest.levels)
+    scatter = np.sqrt(squares / freedom / repeats)
     noise = np.random.default_rng(seed).standard_t(freedom, len(fit.alpha))
     return Estimate.of(fit.draws_at(size)[:, 0] + noise * scatter)
 
@@ -224,11 +256,16 @@ def _row(row: dict[str, Any]) -> str:
         return str(Estimate(row[name], row[f"{name} low"], row[f"{name} high"]))
 
     return (
-        f"{row['candidate']}: error {told('error')} with {row['size']} examples; twice as many "
-        f"would take {told('doubling')} from it."
+        f"{row['candidate']}: error {told('error')} with {row['size']} examples, data reliance "
+        f"{told('reliance')}; twice as many would take {told('doubling')} from it."
     )
 
 
 def as_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """The trials as a table of the columns that `LearningCurve` has."""
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"failed": str})
+
+
+def trial_of(row: Mapping[str, Any]) -> Trial:
+    """Which trial a row of that table is of."""
+    return row["candidate"], int(row["size"]), int(row["seed"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.curve_data import CurveData
-from kerastl.curve_report import LearningCurve, as_frame
+from kerastl.curve_report import LearningCurve, Trial, as_frame, trial_of
 from kerastl.errors import InputError
 from kerastl.kept_trials import KeptTrials, Row
 from kerastl.progress import bar
@@ -40,12 +40,13 @@ def learning_curve(
     Each seed draws parts of its own, each within the next larger one, with every class in
     its share; all candidates train on the same parts. The errors are fitted by
     e(n) = alpha + eta n^gamma (see `power_law`); where they do not fall so, the means are
-    compared. All intervals are for these test examples: that others would do is not in them.
+    compared. The intervals hold how repeats differ; where candidates give a score for each
+    test example, as the ready ones do, they hold which test examples there were, too.
 
     Args:
         candidates: By name, what is called with a part of the data and a seed, trains on
-            it and gives its score on test examples that are always the same: one number
-            from 0 to 1, or one for each test example. Ready ones: `curve_candidates`.
+            it and gives its scores from 0 to 1 on test examples that are always the same:
+            one for each of them, or their mean alone. Ready ones: `curve_candidates`.
         data: A Manifest, whose train part is divided; a candidate gets the part with the
             whole's val and test parts. Or a list, an array, a frame, or a tuple of arrays.
         sizes: Examples to train on.
@@ -91,10 +92,12 @@ def learning_curve(
     missing = [trial for trial in plan if trial not in kept.done]
     with _told(len(plan), len(plan) - len(missing), bool(verbose)) as tell:
         for name, size, seed in missing:
-            row = _trial(name, candidates[name], divided.take(drawn[seed][size]), size, seed)
-            kept.add(row)
+            row, scores = _trial(
+                name, candidates[name], divided.take(drawn[seed][size]), size, seed
+            )
+            kept.add(row, scores)
             tell(row)
-    return _report(kept.rows, plan, folder)
+    return _report(kept, plan, folder)
 
 
 @contextlib.contextmanager
@@ -116,19 +119,21 @@ def _told(total: int, done: int, show: bool) -> Iterator[Callable[[Row], None]]:
         yield tell
 
 
-def _report(rows: list[Row], plan: list[tuple[str, int, int]], folder: Any) -> LearningCurve:
-    by_trial = {(row["candidate"], row["size"], row["seed"]): row for row in rows}
+def _report(kept: KeptTrials, plan: list[Trial], folder: Any) -> LearningCurve:
+    by_trial = {trial_of(row): row for row in kept.rows}
     asked = [by_trial[trial] for trial in plan]
     if all(row["failed"] for row in asked):
         causes = dict.fromkeys(f"{row['candidate']}: {row['failed']}" for row in asked)
         raise InputError("No trial succeeded, so there is no curve.", causes)
-    found = LearningCurve(as_frame(asked))
+    found = LearningCurve(as_frame(asked), scores={t: kept.scores[t] for t in plan})
     if folder is not None:
         found.save(folder)
     return found
 
 
-def _trial(name: str, candidate: Callable, part: Any, size: int, seed: int) -> Row:
+def _trial(
+    name: str, candidate: Callable, part: Any, size: int, seed: int
+) -> tuple[Row, np.ndarray]:
     start, failed, scores = time.perf_counter(), "", np.zeros(0)
     try:
         scores = _scores(candidate(part, seed))
@@ -137,8 +142,9 @@ def _trial(name: str, candidate: Callable, part: Any, size: int, seed: int) -> R
         failed = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
     took = round(time.perf_counter() - start, 3)
     score = float("nan") if failed else float(scores.mean())
-    return {"candidate": name, "size": size, "seed": seed, "score": score, "n": scores.size,
-            "seconds": took, "failed": failed}  # fmt: skip
+    row = {"candidate": name, "size": size, "seed": seed, "score": score, "n": scores.size,
+           "seconds": took, "failed": failed}  # fmt: skip
+    return row, scores
 
 
 def _scores(given: Any) -> np.ndarray:

@@ -47,8 +47,23 @@ def paired_difference(ours: np.ndarray, theirs: np.ndarray, span: float = 1.0) -
     each = np.asarray(ours, "float64") - np.asarray(theirs, "float64")
     n, value = len(each), float(each.mean())
     middle = float(each.sum()) / (n + 2)
-    variance = (float(np.square(each).sum()) + span**2) / (n + 2) - middle**2
-    half = Z * math.sqrt(max(variance, 0.0) / (n + 2))
+    half = Z * standard_error(each, span)
     low, high = max(middle - half, -span), min(middle + half, span)
     means = float(np.mean(ours)), float(np.mean(theirs))
     return Difference(value, min(low, value), max(high, value), *means, n=n, repeats=1)
+
+
+def standard_error(each: np.ndarray, span: float = 1.0) -> float:
+    """That of the mean of some differences: s / sqrt(n + 2), as in `paired_difference`.
+
+    Args:
+        each: `[n]`, one difference for each example.
+        span: From the lowest to the highest score there can be.
+
+    Example:
+        >>> round(standard_error(np.zeros(98)), 4)
+        0.01
+    """
+    n = len(each) + 2
+    variance = (float(np.square(each).sum()) + span**2) / n - (float(each.sum()) / n) ** 2
+    return math.sqrt(max(variance, 0.0) / n)

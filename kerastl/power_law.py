@@ -79,8 +79,12 @@ class PowerLaw:
         return Estimate.of(self.draws_at(size)[:, 0])
 
     def reliance(self, size: float) -> Estimate:
-        """How much of the error at a size goes for each e-fold more examples."""
-        return Estimate.of(-self.eta * self.gamma * size**self.gamma)
+        """Data reliance at N examples, -2 eta gamma N^gamma.
+
+        Near N, e(n) is about e(N) + reliance (sqrt(N / n) - 1): so much error is added,
+        to first order, where there are a quarter of the examples.
+        """
+        return Estimate.of(-2 * self.eta * self.gamma * size**self.gamma)
 
     def doubling(self, size: float) -> Estimate:
         """How much of the error at a size goes with twice as many examples."""
@@ -89,8 +93,9 @@ class PowerLaw:
 
 
 def fit_power_law(
-    sizes: Sequence[int], errors: Sequence[float], *, draws: int = DRAWS, seed: int = 0
-) -> PowerLaw:
+    sizes: Sequence[int], errors: Sequence[float], *, moves: np.ndarray | None = None,
+    draws: int = DRAWS, seed: int | Sequence[int] = 0,
+) -> PowerLaw:  # fmt: skip
     """Fit a learning curve to errors that were measured, some of them several times a size.
 
     The variance of one measurement is taken to be a + b / n, estimated from how the repeats
@@ -102,6 +107,9 @@ def fit_power_law(
     Args:
         sizes: Examples behind each measurement.
         errors: What was measured, from 0 to 1.
+        moves: `[draws, sizes]`, how far other test examples would move the mean at each size
+            (`CurveErrors.moves`); draw i of the curve is moved by row i. None: the intervals
+            are for these test examples.
         draws: Draws from the posterior.
         seed: Their seed.
 
@@ -131,8 +139,12 @@ def fit_power_law(
     weights /= max(1.0, _lack_of_fit(levels, means, weights, freedom))
     rng = np.random.default_rng(seed)
     scales = freedom / rng.chisquare(freedom, draws)
-    alpha, eta, gamma = _posterior(levels, means, weights, scales, rng)
-    return PowerLaw(alpha, eta, gamma, tuple(int(size) for size in levels))
+    pairs, place = _posterior(levels, means, weights, scales, rng)
+    if moves is not None:
+        pairs = _moved(pairs, place, levels, weights, moves)
+    gamma = GAMMAS[place]
+    eta = pairs[:, 1] * levels[-1] ** -gamma
+    return PowerLaw(pairs[:, 0], eta, gamma, tuple(int(size) for size in levels))
 
 
 def _check(levels: np.ndarray, freedom: int) -> None:
@@ -193,18 +205,18 @@ def _posterior(
     weights: np.ndarray,
     scales: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As many draws of alpha, eta and gamma as there are scales of the noise.
+) -> tuple[np.ndarray, np.ndarray]:
+    """As many draws as there are scales of the noise: pairs `[draws, 2]`, and places in GAMMAS.
+
+    A pair is alpha, and eta for sizes in parts of the largest.
 
     Given gamma and the noise, alpha and eta are normal around their least squares. One pair
     is drawn for each gamma and each scale; pairs out of bounds count for nothing, and of the
     others as many as are wanted are taken, each by the likelihood of its gamma.
     """
-    last = levels[-1]  # or the sums would be out of range
     terms = np.stack([_terms(levels, gamma) for gamma in GAMMAS])
-    weighted = terms * weights[:, None]
-    spread = np.linalg.inv(weighted.swapaxes(1, 2) @ terms)
-    best = (spread @ (weighted.swapaxes(1, 2) @ means)[..., None])[..., 0]
+    spread, solver = _least_squares(terms, weights)
+    best = solver @ means
     missed = (weights * (means - (terms @ best[..., None])[..., 0]) ** 2).sum(axis=1)
     unit = rng.standard_normal((len(scales), len(GAMMAS), 2))
     steps = np.einsum("gij,dgj->dgi", np.linalg.cholesky(spread), unit)
@@ -216,5 +228,22 @@ def _posterior(
     chance = np.exp(likely - likely.max()).ravel()
     taken = rng.choice(chance.size, len(scales), p=chance / chance.sum())
     draw, place = np.divmod(taken, len(GAMMAS))
-    alpha, eta = pairs[draw, place].T
-    return alpha, eta * last ** -GAMMAS[place], GAMMAS[place]
+    return pairs[draw, place], place
+
+
+def _least_squares(terms: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each gamma: the pair's covariance, and what makes the best pair from the means."""
+    weighted = (terms * weights[:, None]).swapaxes(1, 2)
+    spread = np.linalg.inv(weighted @ terms)
+    return spread, spread @ weighted
+
+
+def _moved(
+    pairs: np.ndarray, place: np.ndarray, levels: np.ndarray, weights: np.ndarray, moves: np.ndarray
+) -> np.ndarray:
+    """Pairs as they would be had the means been elsewhere: with gamma given they are linear."""
+    terms = np.stack([_terms(levels, gamma) for gamma in GAMMAS])
+    _, solver = _least_squares(terms, weights)
+    alpha, eta = (pairs + (solver[place] @ moves[..., None])[..., 0]).T
+    rising = np.minimum(eta, 0.0)  # flat instead, at the error that the largest size has
+    return np.stack([alpha + rising, eta - rising], axis=1)

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import ttest_ind
 from test_power_law import REPEATS, SIZES, measured
 
-from kerastl.crossings import _welch, compare_means, crossing
+from kerastl.crossings import _apart, compare_means, crossing
+from kerastl.curve_errors import CurveErrors
 from kerastl.power_law import PowerLaw, fit_power_law
 
 STAGES, END_TO_END = (0.2, 1.0, -0.6), (0.01, 6.0, -0.55)
@@ -111,23 +112,31 @@ def test_curves_are_compared_where_both_were_measured():
     assert (found.smallest, found.largest) == (150, 350)
 
 
+def named(sizes, one, other):
+    return {"one": CurveErrors(sizes, one), "other": CurveErrors(sizes, other)}
+
+
+def at_one_size(errors):
+    return CurveErrors(np.full(len(errors), 9), np.array(errors))
+
+
 def test_one_that_is_better_at_both_ends_alone_is_not_said_to_be_so_between():
     sizes = np.repeat([10, 20, 40], 3)
     one = np.array([3, 3.1, 2.9, 3, 3.1, 2.9, 1, 1.1, 0.9]) / 10
     high, close = one + 0.2, one + np.repeat([0.2, 0, 0.2], 3)
-    apart = compare_means({"one": (sizes, one), "other": (sizes, high)})
+    apart = compare_means(named(sizes, one, high))
     assert apart.throughout
     assert str(apart).endswith("from 10 to 40 examples: they do not cross within the data.")
-    near = compare_means({"one": (sizes, one), "other": (sizes, close)})
+    near = compare_means(named(sizes, one, close))
     assert not near.throughout
     assert str(near) == "one is better than other at 10 and at 40 examples."
 
 
 def test_means_at_one_size_are_compared_there():
     sizes, one = np.repeat([10], 3), np.array([0.29, 0.3, 0.31])
-    found = compare_means({"one": (sizes, one), "other": (sizes, one + 0.2)})
+    found = compare_means(named(sizes, one, one + 0.2))
     assert str(found) == "one is better than other at 10 examples."
-    found = compare_means({"one": (sizes, one), "other": (sizes, one + 0.001)})
+    found = compare_means(named(sizes, one, one + 0.001))
     assert str(found) == "one and other: no difference at 10 examples."
 
 
@@ -145,7 +154,8 @@ def test_curves_that_touch_between_the_ends_are_not_said_to_be_apart_there():
 def test_means_are_compared_as_welch_does():
     rng = np.random.default_rng(0)
     one, other = rng.normal(0.3, 0.01, 4), rng.normal(0.2, 0.05, 3)
-    told, known = _welch(one, other), ttest_ind(one, other, equal_var=False)
+    told = _apart(at_one_size(one), at_one_size(other), 9)
+    known = ttest_ind(one, other, equal_var=False)
     wide = known.confidence_interval(0.95)
     assert (told.low, told.high) == pytest.approx((wide.low, wide.high))
     assert told.value == pytest.approx(one.mean() - other.mean())
@@ -160,7 +170,7 @@ def test_means_are_compared_as_welch_does():
     ],
 )
 def test_repeats_that_are_all_alike_are_no_fault(one, other, low, high):
-    told = _welch(np.array(one), np.array(other))
+    told = _apart(at_one_size(one), at_one_size(other), 9)
     assert (told.low, told.high) == pytest.approx((low, high), abs=1e-3)
 
 
@@ -168,9 +178,9 @@ def test_the_sizes_around_a_crossing_of_means():
     sizes, close = np.repeat([10, 20, 40, 80], 3), np.tile([-0.01, 0, 0.01], 4)
     one = np.repeat([0.3, 0.3, 0.3, 0.3], 3) + close
     other = np.repeat([0.6, 0.5, 0.305, 0.1], 3) + close
-    found = compare_means({"one": (sizes, one), "other": (sizes, other)})
+    found = compare_means(named(sizes, one, other))
     assert found.between == (40, 80)
     assert str(found) == (
         "one is better at 10 examples, other at 80: their means cross between 40 and 80."
     )
-    assert compare_means({"one": (sizes, one), "other": (sizes, one + 0.1)}).between is None
+    assert compare_means(named(sizes, one, one + 0.1)).between is None

@@ -246,6 +246,43 @@ def test_what_will_not_do_is_told_before_any_trial(given, told):
         learning_curve(**{**options, **given})
 
 
+def graded(part, seed):
+    """A score for each of ten test examples."""
+    return (np.random.default_rng([seed, len(part)]).random(10) < 0.7).astype("float64")
+
+
+def test_the_scores_of_each_test_example_are_kept_with_the_trial(tmp_path):
+    whole = learning_curve({"a": graded}, examples(), SIZES, 2)
+
+    def never(part, seed):
+        raise AssertionError
+
+    learning_curve({"a": graded}, examples(), SIZES, 2, folder=tmp_path)
+    kept = learning_curve({"a": never}, examples(), SIZES, 2, folder=tmp_path)
+    assert set(kept.scores) == set(whole.scores) == {("a", n, k) for n in SIZES for k in (0, 1)}
+    for trial, scores in whole.scores.items():
+        np.testing.assert_array_equal(kept.scores[trial], scores)
+    for row in kept.frame.itertuples():
+        assert row.score == kept.scores[row.candidate, row.size, row.seed].mean()
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x")])
+def test_a_trial_whose_scores_are_gone_is_run_again(tmp_path, harm):
+    calls = []
+
+    def counted(part, seed):
+        calls.append((len(part), seed))
+        return graded(part, seed)
+
+    learning_curve({"a": counted}, examples(), SIZES, 2, folder=tmp_path)
+    files = sorted((tmp_path / "scores").iterdir())
+    assert len(files) == len(calls) == 8
+    harm(files[3])
+    learning_curve({"a": counted}, examples(), SIZES, 2, folder=tmp_path)
+    assert len(calls) == 9
+    assert len(set(calls)) == 8
+
+
 def test_what_failed_is_tried_again(tmp_path):
     calls = []
 

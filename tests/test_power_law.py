@@ -31,7 +31,7 @@ def truths(curve, size):
     alpha, eta, gamma = curve
     at = lambda n: alpha + eta * n**gamma  # noqa: E731
     return {
-        "at": at(size), "twice": at(2 * size), "reliance": -eta * gamma * size**gamma,
+        "at": at(size), "twice": at(2 * size), "reliance": -2 * eta * gamma * size**gamma,
         "doubling": at(size) - at(2 * size), "alpha": alpha, "gamma": gamma,
     }  # fmt: skip
 
@@ -108,6 +108,33 @@ def test_the_order_of_measurements_does_not_matter():
 def test_too_little_is_refused(sizes, told):
     with pytest.raises(InputError, match=told):
         fit_power_law(sizes, [0.5] * len(sizes))
+
+
+def test_reliance_is_what_a_quarter_of_the_examples_would_add_to_first_order():
+    found = fit_power_law(*measured((0.05, 2.0, -0.5), SIZES, (2,) * 6, 0, fixed=0, drawn=0))
+    # With gamma -1/2 the first order is all there is.
+    quarter = found.at(400).value - found.at(1600).value
+    assert found.reliance(1600).value == pytest.approx(quarter, abs=1e-3)
+
+
+def test_moved_means_move_the_curve_with_them():
+    n, e = measured((0.05, 2.0, -0.5), SIZES, REPEATS, 0)
+    still = fit_power_law(n, e)
+    up = fit_power_law(n, e, moves=np.full((len(still.alpha), 6), 0.1))
+    np.testing.assert_allclose(up.alpha, still.alpha + 0.1)
+    np.testing.assert_allclose(up.draws_at(300), still.draws_at(300) + 0.1)
+    curved = 0.3 * np.array(SIZES) ** -0.5
+    more = fit_power_law(n, e, moves=np.tile(curved, (len(still.alpha), 1)))
+    told, known = more.draws_at(300) - still.draws_at(300), 0.3 * 300**-0.5
+    assert np.quantile(told, [0.05, 0.95]) == pytest.approx([known, known], abs=0.003)
+
+
+def test_a_curve_that_is_moved_never_rises():
+    found = fit_power_law(np.repeat(SIZES, 3), [0.25] * 18,
+                          moves=np.tile(np.linspace(-0.1, 0.1, 6), (2000, 1)))  # fmt: skip
+    assert (found.eta >= 0).all()
+    assert found.at(1600).value == pytest.approx(0.35, abs=0.02)
+    assert found.doubling(1600).value == pytest.approx(0, abs=1e-6)
 
 
 def test_equal_errors_are_a_flat_curve():
