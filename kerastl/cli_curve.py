@@ -16,7 +16,6 @@ from kerastl.options import (
     Data,
     Epochs,
     ImageSize,
-    Seed,
     TaskNames,
     Uncertain,
     Unknown,
@@ -67,7 +66,9 @@ def curve(
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Seed of the splits.")
+    ] = 0,
     out: Annotated[
         Path,
         typer.Option(

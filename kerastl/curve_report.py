@@ -242,7 +242,7 @@ def _foretold(fit: PowerLaw, size: int, rest: CurveErrors, repeats: int, seed: i
     freedom = len(rest.errors) - len(rest.levels)
     scatter = np.sqrt(squares / freedom / repeats)
     noise = np.random.default_rng(seed).standard_t(freedom, len(fit.alpha))
-    return Estimate.of(fit.draws_at(size)[:, 0] + noise * scatter)
+    return Estimate.of(np.clip(fit.draws_at(size)[:, 0] + noise * scatter, 0.0, 1.0))
 
 
 def _columns(told: dict[str, Estimate]) -> dict[str, float]:

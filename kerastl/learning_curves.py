@@ -89,11 +89,11 @@ def learning_curve(
         kept = KeptTrials.of(folder, about)
     plan = [(name, size, seed) for size in sorted(repeats) for seed in range(repeats[size])
             for name in candidates]  # fmt: skip
-    missing = [trial for trial in plan if trial not in kept.done]
+    missing, traced = [trial for trial in plan if trial not in kept.done], set()
     with _told(len(plan), len(plan) - len(missing), bool(verbose)) as tell:
         for name, size, seed in missing:
             row, scores = _trial(
-                name, candidates[name], divided.take(drawn[seed][size]), size, seed
+                name, candidates[name], divided.take(drawn[seed][size]), size, seed, traced
             )
             kept.add(row, scores)
             tell(row)
@@ -132,14 +132,16 @@ def _report(kept: KeptTrials, plan: list[Trial], folder: Any) -> LearningCurve:
 
 
 def _trial(
-    name: str, candidate: Callable, part: Any, size: int, seed: int
+    name: str, candidate: Callable, part: Any, size: int, seed: int, traced: set[tuple[str, str]]
 ) -> tuple[Row, np.ndarray]:
     start, failed, scores = time.perf_counter(), "", np.zeros(0)
     try:
         scores = _scores(candidate(part, seed))
     except Exception as error:  # whatever a user's function raises costs its own trial
-        log.warning("%s failed with %d examples (seed %d).", name, size, seed, exc_info=error)
         failed = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
+        if not isinstance(error, InputError) and (name, failed) not in traced:
+            traced.add((name, failed))  # where it happened is told once, and not of a sentence
+            log.warning("%s failed with %d examples (seed %d).", name, size, seed, exc_info=error)
     took = round(time.perf_counter() - start, 3)
     score = float("nan") if failed else float(scores.mean())
     row = {"candidate": name, "size": size, "seed": seed, "score": score, "n": scores.size,

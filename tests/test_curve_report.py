@@ -66,6 +66,15 @@ def test_a_curve_that_bends_away_is_not_as_foretold():
     assert "that is not what was found" in str(one)
 
 
+def test_what_is_foretold_is_an_error():
+    found = rows("a", (0.0, 1.0, -0.5))
+    for number, row in enumerate(found):
+        row["score"] = float(np.clip(row["score"] + 0.3 * (-1) ** number, 0, 1))
+    [one] = LearningCurve(as_frame(found)).held_back
+    assert one.foretold.low == 0.0
+    assert one.foretold.high <= 1.0
+
+
 def test_the_verdict_is_a_sentence_and_may_be_no_difference(curve):
     assert curve.verdict.startswith("stages is better below ")
     same = LearningCurve(as_frame([*rows("a", CURVES["stages"]), *rows("b", CURVES["stages"], 1)]))

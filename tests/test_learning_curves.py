@@ -128,6 +128,22 @@ def test_a_trial_that_fails_is_recorded_and_the_rest_goes_on():
     assert "weak failed with 50 examples (seed 0): too little" in str(found)
 
 
+def test_where_a_trial_failed_is_told_once_for_each_cause(caplog):
+    def buggy(part, seed):
+        raise RuntimeError("of one size" if len(part) == 50 else "of the others")
+
+    def refused(part, seed):
+        raise InputError("Nothing can be learnt.")
+
+    candidates = {"buggy": buggy, "refused": refused, "a": falling(0.1, 1)}
+    found = learning_curve(candidates, examples(), SIZES, 2)
+    assert (found.frame["failed"] != "").sum() == 16
+    assert [record.getMessage() for record in caplog.records] == [
+        "buggy failed with 50 examples (seed 0).", "buggy failed with 100 examples (seed 0).",
+    ]  # fmt: skip
+    assert all(record.exc_info for record in caplog.records)
+
+
 def test_where_nothing_succeeds_the_causes_are_told():
     def bad(part, seed):
         raise KeyError("gone")
