@@ -143,6 +143,8 @@ class LearningCurve:
     @property
     def verdict(self) -> str:
         """Which candidate is better at which sizes, in a sentence for each pair."""
+        if len(self.candidates) == 1:
+            return "There is nothing to compare: there is one candidate."
         if not self.crossings:
             return "There is nothing to compare: no two candidates have a size in common."
         return " ".join(map(str, self.crossings))
@@ -186,10 +188,11 @@ class LearningCurve:
 
     def _scope(self) -> str:
         """What the intervals are for."""
-        lacking = [name for name in self.candidates if self._errors(name).each is None]
+        trained = [name for name in self.candidates if len(self._good(name))]
+        lacking = [name for name in trained if self._errors(name).each is None]
         if not lacking:
             return "The 95 % intervals hold for other repeats and for other test examples."
-        whose = f" of {', '.join(lacking)}" if len(lacking) < len(self.candidates) else ""
+        whose = f" of {', '.join(lacking)}" if len(lacking) < len(trained) else ""
         return f"The 95 % intervals{whose} hold for other repeats on these test examples."
 
     def _cell(self, name: str, size: int) -> str:

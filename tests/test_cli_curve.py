@@ -26,7 +26,7 @@ def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  
     call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
     told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
     assert "trial 2 of 2: transfer, 16 examples, " in told
-    assert "There is nothing to compare: no two candidates have a size in common." in told
+    assert "There is nothing to compare: there is one candidate." in told
     trials = pd.read_csv(tmp_path / "made" / "trials.csv")
     again = inside(*call, "--candidates", "transfer,scratch", "--sizes", "8,16", cwd=work)
     more = pd.read_csv(tmp_path / "made" / "trials.csv")

@@ -142,6 +142,8 @@ def test_the_report_says_what_its_intervals_are_for():
     some = {trial: s for trial, s in curve.scores.items() if trial != ("b", 50, 0)}
     told = str(LearningCurve(curve.frame, scores=some))
     assert "The 95 % intervals of b hold for other repeats on these test examples." in told
+    gone = curve.frame.assign(failed=np.where(curve.frame["candidate"] == "b", "no", ""))
+    assert both in str(LearningCurve(gone, scores=curve.scores))
     wide, narrow = (c.fits["a"].at(1600) for c in (curve, LearningCurve(curve.frame)))
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 

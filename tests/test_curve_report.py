@@ -80,8 +80,8 @@ def test_the_verdict_is_a_sentence_and_may_be_no_difference(curve):
     same = LearningCurve(as_frame([*rows("a", CURVES["stages"]), *rows("b", CURVES["stages"], 1)]))
     assert same.verdict == "a and b: no difference at 50 or at 1600 examples."
     alone = LearningCurve(as_frame(rows("a", CURVES["stages"])))
+    assert alone.verdict == "There is nothing to compare: there is one candidate."
     nothing = "There is nothing to compare: no two candidates have a size in common."
-    assert alone.verdict == nothing
     apart = [{**row, "size": row["size"] + 1} for row in rows("b", CURVES["stages"])]
     assert LearningCurve(as_frame([*rows("a", CURVES["stages"]), *apart])).verdict == nothing
 
