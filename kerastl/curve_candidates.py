@@ -24,6 +24,11 @@ Candidate = Callable[[Any, int], np.ndarray]
 """Trains on the examples it is given, with a seed; one score from 0 to 1 a test example."""
 
 
+FRESH = {"head_epochs": 0, "depth_decay": 1.0, "learning_rate": 1e-3}
+"""Options of `fit` from random weights: there is nothing yet that heads of their own or
+smaller rates in front would protect, and with them it comes to less."""
+
+
 def transfer(
     backbone: Backbone, *, trainable: Trainable = False, weights: str | Path | None = "imagenet",
     image_size: int | tuple[int, int] | None = None, epochs: int = 20,
@@ -65,7 +70,8 @@ def transfer(
 def scratch(backbone: Backbone, **options: Any) -> Candidate:
     """The same network from random weights: all of it learns from a part of our data alone.
 
-    Each seed draws weights of its own, also in place of those of one's own model.
+    Each seed draws weights of its own, also in place of those of one's own model. All layers
+    learn from the first step on, at one rate (`FRESH`).
 
     Args:
         backbone: As in `transfer`.
@@ -75,7 +81,7 @@ def scratch(backbone: Backbone, **options: Any) -> Candidate:
         >>> scratch("MobileNetV2").settings.trainable
         True
     """
-    one = transfer(backbone, **{**options, "weights": None, "trainable": True})
+    one = transfer(backbone, **{**FRESH, **options, "weights": None, "trainable": True})
     return _Networks(one.settings, one.cache, fresh=True)
 
 

@@ -29,6 +29,8 @@ from sklearn.model_selection import train_test_split
 import kerastl
 
 SIZE = 32
+FRESH = {"head_epochs": 0, "depth_decay": 1.0}
+"""From random weights all layers learn at one rate: there is nothing in them to protect."""
 
 
 def digits():
@@ -57,9 +59,9 @@ def few(labels, shots, seed):
     return np.concatenate([draw.permutation(np.flatnonzero(labels == c))[:shots] for c in range(5)])
 
 
-def learn(backbone, classes, data, *, trainable, epochs):
+def learn(backbone, classes, data, *, trainable, epochs, **how):
     model = kerastl.classifier(backbone, classes, trainable=trainable, weights=None)
-    kerastl.fit(model, data, epochs=epochs, learning_rate=1e-3, verbose=0)
+    kerastl.fit(model, data, epochs=epochs, learning_rate=1e-3, verbose=0, **how)
     return model
 
 
@@ -87,21 +89,23 @@ def main():
     pool, test, pool_y, test_y = train_test_split(
         images[b], digit[b] - 5, test_size=0.5, stratify=digit[b], random_state=0
     )
-    task_a = learn(network(0), names_a, (images[a], digit[a]), trainable=True, epochs=args.epochs)
+    task_a = learn(
+        network(0), names_a, (images[a], digit[a]), trainable=True, epochs=args.epochs, **FRESH
+    )
     print(f"task A: {a.sum()} pictures; task B: {5 * args.shots}; held out: {len(test)}")
 
     ways = {
-        "scratch": lambda seed: (network(seed), True),
-        "transfer, head": lambda seed: (task_a, False),
-        "transfer, last stage": lambda seed: (task_a, "pool2"),
+        "scratch": lambda seed: (network(seed), True, FRESH),
+        "transfer, head": lambda seed: (task_a, False, {}),
+        "transfer, last stage": lambda seed: (task_a, "pool2", {}),
     }
     scores = {way: [] for way in ways}
     for seed in range(args.seeds):
         rows = few(pool_y, args.shots, seed)
         for way, make in ways.items():
-            backbone, trainable = make(seed)
+            backbone, trainable, how = make(seed)
             shots = (pool[rows], pool_y[rows])
-            model = learn(backbone, names_b, shots, trainable=trainable, epochs=args.epochs)
+            model = learn(backbone, names_b, shots, trainable=trainable, epochs=args.epochs, **how)
             found = kerastl.evaluate(model, (test, test_y), draws=0)
             scores[way].append(found.get("label", "accuracy"))
 

@@ -53,13 +53,15 @@ import kerastl
 
 BACKBONE = "EfficientNetLite0"
 CELLS = {100: 4, 200: 3, 400: 2, 800: 2}
-DIGITS = {20: 4, 40: 4, 80: 3, 160: 3, 320: 2}
+DIGITS = {20: 6, 40: 6, 80: 5, 160: 4, 320: 4}
 """Repeats by size."""
 
 PLENTY, LITTLE = 20000, 100
 """Pictures of a task A that has enough, and of one that has not."""
 
 SIDE, BATCH = 24, 32
+FRESH = {"head_epochs": 0, "depth_decay": 1.0}
+"""From random weights all layers learn at one rate: there is nothing in them to protect."""
 
 
 def cells(folder, data, seeds, epochs, size):
@@ -112,7 +114,7 @@ def network(seed):
     return keras.Model(image, x, name="own")
 
 
-def learnt(backbone, names, data, steps, seed):
+def learnt(backbone, names, data, steps, seed, **how):
     """However few pictures there are, as many steps: an epoch has each of them several times."""
     seen, count = steps * BATCH, len(data[0])
     epochs = min(10, max(1, seen // count))
@@ -120,15 +122,15 @@ def learnt(backbone, names, data, steps, seed):
     model = kerastl.classifier(backbone, names, trainable=True, weights=None, seed=seed)
     again = tuple(part[rows] for part in data)
     kerastl.fit(model, again, epochs=epochs, batch_size=BATCH, learning_rate=1e-3, seed=seed,
-                verbose=0)  # fmt: skip
+                verbose=0, **how)  # fmt: skip
     return model
 
 
-def task_b(names, begin, steps):
+def task_b(names, begin, steps, **how):
     """Trains task B from a beginning; answers with a class for each picture."""
 
     def train(part, seed):
-        model = learnt(begin(seed), names, part, steps, seed)
+        model = learnt(begin(seed), names, part, steps, seed, **how)
         return lambda batch: model.predict(batch, verbose=0).argmax(axis=-1)
 
     return train
@@ -141,9 +143,9 @@ def own_task(folder, seeds, steps, plenty):
     @functools.cache
     def from_a(count, seed):
         pictures = scenes(range(5), count, 3 + seed)
-        return learnt(network(seed), names_a, pictures, 3 * steps, seed)
+        return learnt(network(seed), names_a, pictures, 3 * steps, seed, **FRESH)
 
-    ways = {"random weights": task_b(names_b, network, steps)}
+    ways = {"random weights": task_b(names_b, network, steps, **FRESH)}
     for count in (plenty, LITTLE):
         ways[f"from A with {count}"] = task_b(names_b, functools.partial(from_a, count), steps)
     test, truths = scenes(range(5, 10), 1000, 1, test=True)

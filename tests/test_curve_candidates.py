@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from tiny_models import TASKS, on_disk
 
-from kerastl.curve_candidates import end_to_end, joint, scratch, separate, staged, transfer
+from kerastl import fit, trials
+from kerastl.curve_candidates import FRESH, end_to_end, joint, scratch, separate, staged, transfer
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate
 from kerastl.manifest import Manifest
@@ -90,6 +93,21 @@ def test_scratch_draws_other_weights_with_each_seed(data, monkeypatch):
     assert len(set(starts[:3])) == 2
     assert starts[0] == starts[2]
     assert len(set(starts[3:])) == 1
+
+
+def test_scratch_learns_all_layers_at_one_rate_unless_told_otherwise(data, monkeypatch):
+    seen = []
+
+    @functools.wraps(trials.fit)
+    def noted(*args, **how):
+        seen.append(fit(*args, **how))
+
+    monkeypatch.setattr(trials, "fit", noted)
+    scratch(backbone(), **SMALL)(data, 0)
+    scratch(backbone(), **SMALL, head_epochs=1)(data, 0)
+    assert [set(h.history["phase"]) for h in seen] == [{"tail"}, {"heads", "tail"}]
+    options = scratch(backbone(), **SMALL, depth_decay=0.5).settings.options
+    assert {name: options[name] for name in FRESH} == {**FRESH, "depth_decay": 0.5}
 
 
 def test_what_the_networks_cannot_be_scored_on_is_told(data):
