@@ -2,8 +2,8 @@
 
 Real handwritten digits (scikit-learn's, 8 x 8 pixels): task A tells 0 to 4 apart,
 with all its pictures; task B tells 5 to 9 apart, with a few of each. The same
-small network learns B three ways: from scratch; on A's features with only a new
-head; and from A's features with the last stage trained too.
+small network learns B four ways: from scratch; on A's features with only a new
+head; from them with the last stage trained too; and with all of it trained.
 
 Every way is scored on the same held-out pictures of 5 to 9, over several draws of
 the few. A difference whose interval holds 0 is no difference.
@@ -12,11 +12,16 @@ the few. A difference whose interval holds 0 is no difference.
 
 Measured so (5 pictures of each class, 448 held out, mean over 5 draws):
 
-    scratch                0.642 [0.592, 0.698]
-    transfer, head         0.415 [0.389, 0.441]
-    transfer, last stage   0.751 [0.710, 0.788]
+    scratch                0.871 [0.833, 0.923]
+    transfer, head         0.655 [0.611, 0.699]
+    transfer, last stage   0.817 [0.756, 0.869]
+    transfer, all          0.821 [0.766, 0.876]
 
-A's features alone are too much A's; from them on, the last stage learns B best.
+Here A does not help B: scratch is better than each of the others by 0.05 or more, outside the
+noise, and so it is with 150 epochs (0.896 against 0.840 at best). 901 digits of other classes
+teach so small a network less than 25 pictures of B's own do. Who trains too little sees it the
+other way: with 30 epochs at a third of the rate scratch came to 0.560, the last stage to 0.657.
+`transfer_or_scratch.py` has a task A that helps.
 """
 
 import argparse
@@ -28,9 +33,7 @@ from sklearn.model_selection import train_test_split
 
 import kerastl
 
-SIZE = 32
-FRESH = {"head_epochs": 0, "depth_decay": 1.0}
-"""From random weights all layers learn at one rate: there is nothing in them to protect."""
+SIZE, RATE = 32, 3e-3
 
 
 def digits():
@@ -59,9 +62,13 @@ def few(labels, shots, seed):
     return np.concatenate([draw.permutation(np.flatnonzero(labels == c))[:shots] for c in range(5)])
 
 
-def learn(backbone, classes, data, *, trainable, epochs, **how):
+def learn(backbone, classes, data, *, trainable, epochs):
+    """All that trains learns at one rate from the first step on, whatever it begins with."""
     model = kerastl.classifier(backbone, classes, trainable=trainable, weights=None)
-    kerastl.fit(model, data, epochs=epochs, learning_rate=1e-3, verbose=0, **how)
+    kerastl.fit(
+        model, data, epochs=epochs, learning_rate=RATE, head_learning_rate=RATE, head_epochs=0,
+        depth_decay=1, verbose=0,
+    )  # fmt: skip
     return model
 
 
@@ -77,7 +84,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shots", type=int, default=5, help="pictures of each class of task B")
     parser.add_argument("--seeds", type=int, default=10, help="draws of those few")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--smoke", action="store_true", help="two draws, two epochs")
     args = parser.parse_args()
     if args.smoke:
@@ -89,23 +96,22 @@ def main():
     pool, test, pool_y, test_y = train_test_split(
         images[b], digit[b] - 5, test_size=0.5, stratify=digit[b], random_state=0
     )
-    task_a = learn(
-        network(0), names_a, (images[a], digit[a]), trainable=True, epochs=args.epochs, **FRESH
-    )
+    task_a = learn(network(0), names_a, (images[a], digit[a]), trainable=True, epochs=args.epochs)
     print(f"task A: {a.sum()} pictures; task B: {5 * args.shots}; held out: {len(test)}")
 
     ways = {
-        "scratch": lambda seed: (network(seed), True, FRESH),
-        "transfer, head": lambda seed: (task_a, False, {}),
-        "transfer, last stage": lambda seed: (task_a, "pool2", {}),
+        "scratch": lambda seed: (network(seed), True),
+        "transfer, head": lambda seed: (task_a, False),
+        "transfer, last stage": lambda seed: (task_a, "pool2"),
+        "transfer, all": lambda seed: (task_a, True),
     }
     scores = {way: [] for way in ways}
     for seed in range(args.seeds):
         rows = few(pool_y, args.shots, seed)
         for way, make in ways.items():
-            backbone, trainable, how = make(seed)
+            backbone, trainable = make(seed)
             shots = (pool[rows], pool_y[rows])
-            model = learn(backbone, names_b, shots, trainable=trainable, epochs=args.epochs, **how)
+            model = learn(backbone, names_b, shots, trainable=trainable, epochs=args.epochs)
             found = kerastl.evaluate(model, (test, test_y), draws=0)
             scores[way].append(found.get("label", "accuracy"))
 
