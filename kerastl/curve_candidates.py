@@ -71,7 +71,9 @@ def scratch(backbone: Backbone, **options: Any) -> Candidate:
     """The same network from random weights: all of it learns from a part of our data alone.
 
     Each seed draws weights of its own, also in place of those of one's own model. All layers
-    learn from the first step on, at one rate (`FRESH`).
+    learn from the first step on, at one rate (`FRESH`). It needs more epochs than `transfer`.
+    BatchNorm keeps its first statistics, as its averages lag where batches are few; with much
+    data train_batch_norm=True may serve better.
 
     Args:
         backbone: As in `transfer`.
