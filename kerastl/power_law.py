@@ -27,9 +27,9 @@ DRAWS = 2000
 SIZES, REPEATS = 3, 2
 """The fewest sizes, and the fewest repeats beyond one for each size, all sizes together."""
 
-SURE = 1 - 1e-4
-"""How sure it has to be that errors do not follow the curve before they are refused: of the
-recipes' curves those that fall late have 3e-6 at most, the others 0.18 at least."""
+SURE = 1 - 1e-5
+"""How sure it has to be that errors do not follow the curve before they are refused: of 3,000
+true curves none is; of the recipes' those that fall late have a chance of 3e-6 at most."""
 
 LEAST = 1e-8
 """Variance that an error has at least: repeats that are all alike prove none."""
