@@ -25,8 +25,8 @@ Candidate = Callable[[Any, int], np.ndarray]
 
 
 FRESH = {"head_epochs": 0, "depth_decay": 1.0, "learning_rate": 1e-3}
-"""Options of `fit` from random weights: there is nothing yet that heads of their own or
-smaller rates in front would protect, and with them it comes to less."""
+"""Options of `fit` from random weights: there is nothing yet that training the heads first, or
+smaller rates in front, would protect."""
 
 
 def transfer(

@@ -91,7 +91,7 @@ class LearningCurve:
         fits, causes = {}, {}
         for name in self.candidates:
             errors = self._errors(name)
-            moves = errors.moves(DRAWS, self.seed, self._own_seed(name))
+            moves = errors.moves(DRAWS, self.seed, _own_seed(name))
             try:
                 fits[name] = self._fit(name, errors, moves)
             except InputError as error:
@@ -217,12 +217,8 @@ class LearningCurve:
         return CurveErrors(rows["size"].to_numpy(), 1 - rows["score"].to_numpy(), each)
 
     def _fit(self, name: str, errors: CurveErrors, moves: np.ndarray | None = None) -> PowerLaw:
-        seed = [self.seed, self._own_seed(name)]
+        seed = [self.seed, _own_seed(name)]
         return fit_power_law(errors.sizes, errors.errors, moves=moves, seed=seed)
-
-    def _own_seed(self, name: str) -> int:
-        """Of a candidate's draws: two that have the same would move together."""
-        return zlib.crc32(name.encode())
 
     def _compared(self, first: str, second: str) -> Crossing | None:
         errors = {name: self._errors(name) for name in (first, second)}
@@ -237,6 +233,11 @@ class LearningCurve:
         failed = self.frame[self.frame["failed"] != ""]
         return [f"{r.candidate} failed with {r.size} examples (seed {r.seed}): {r.failed}"
                 for r in failed.itertuples()]  # fmt: skip
+
+
+def _own_seed(name: str) -> int:
+    """Of a candidate's draws: those of two that had the same would move together."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 def _foretold(fit: PowerLaw, size: int, rest: CurveErrors, repeats: int, seed: int) -> Estimate:

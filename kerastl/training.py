@@ -88,11 +88,10 @@ def fit(
 ) -> keras.callbacks.History:
     """Train a kerastl model: its heads first, then its tail.
 
-    Heads are fitted alone until they are sensible, so that their first, random
-    gradients do not spoil the pretrained layers; then all that is trainable is
-    fitted at a smaller rate, smaller still for deeper stages. The frozen prefix
-    runs once over the pictures, not once an epoch. Random weights have nothing to be
-    spoilt: head_epochs=0, depth_decay=1 and a larger rate serve them better.
+    Heads are fitted alone until they are sensible, so that their first, random gradients do
+    not spoil the pretrained layers; then all that is trainable is fitted at a smaller rate,
+    smaller still for deeper stages. Random weights have nothing to be spoilt: for them there
+    are head_epochs=0, depth_decay=1 and a larger rate. The frozen prefix runs once.
 
     A model built under `tf.distribute.MirroredStrategy` trains on all its devices, with
     the loss of the whole batch: the weights are those of one device within rounding, but
