@@ -140,9 +140,7 @@ def fit_power_law(
     weights /= max(1.0, _lack_of_fit(levels, means, weights, freedom))
     rng = np.random.default_rng(seed)
     scales = freedom / rng.chisquare(freedom, draws)
-    pairs, place = _posterior(levels, means, weights, scales, rng)
-    if moves is not None:
-        pairs = _moved(pairs, place, levels, weights, moves)
+    pairs, place = _posterior(levels, means, weights, scales, rng, moves)
     gamma = GAMMAS[place]
     eta = pairs[:, 1] * levels[-1] ** -gamma
     return PowerLaw(pairs[:, 0], eta, gamma, tuple(int(size) for size in levels))
@@ -206,6 +204,7 @@ def _posterior(
     weights: np.ndarray,
     scales: np.ndarray,
     rng: np.random.Generator,
+    moves: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As many draws as there are scales of the noise: pairs `[draws, 2]`, and places in GAMMAS.
 
@@ -229,7 +228,10 @@ def _posterior(
     chance = np.exp(likely - likely.max()).ravel()
     taken = rng.choice(chance.size, len(scales), p=chance / chance.sum())
     draw, place = np.divmod(taken, len(GAMMAS))
-    return pairs[draw, place], place
+    found = pairs[draw, place]
+    if moves is not None:  # with gamma given, the best pair is linear in the means
+        found = _moved(found, (solver[place] @ moves[..., None])[..., 0])
+    return found, place
 
 
 def _least_squares(terms: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -239,12 +241,8 @@ def _least_squares(terms: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, 
     return spread, spread @ weighted
 
 
-def _moved(
-    pairs: np.ndarray, place: np.ndarray, levels: np.ndarray, weights: np.ndarray, moves: np.ndarray
-) -> np.ndarray:
-    """Pairs as they would be had the means been elsewhere: with gamma given they are linear."""
-    terms = np.stack([_terms(levels, gamma) for gamma in GAMMAS])
-    _, solver = _least_squares(terms, weights)
-    alpha, eta = (pairs + (solver[place] @ moves[..., None])[..., 0]).T
-    rising = np.minimum(eta, 0.0)  # flat instead, at the error that the largest size has
+def _moved(pairs: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Pairs a step on; one that would rise is flat, at the error that the largest size has."""
+    alpha, eta = (pairs + steps).T
+    rising = np.minimum(eta, 0.0)
     return np.stack([alpha + rising, eta - rising], axis=1)
