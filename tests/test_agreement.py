@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_models import TASKS
 
 from kerastl.agreement import accuracies, agreement, run_all
 from kerastl.batches import Batch
 from kerastl.errors import InputError
 from kerastl.export_report import Accuracy
+from tests.support.tiny_models import TASKS
 
 NONE = Accuracy(None, None, None, 0)
 

@@ -1,16 +1,11 @@
 """The house: who may import whom, and what loads when."""
 
 import ast
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import kerastl
-
-PACKAGE = Path(kerastl.__file__).parent
+from tests.support.commands import PACKAGE, loaded_after
 
 # The floors, lowest first. A module imports only from floors below its own, and
 # on its own floor only from those listed before it.
@@ -118,15 +113,6 @@ def test_the_lowest_floor_knows_no_keras(module):
 @pytest.mark.parametrize("module", FILES)
 def test_a_file_is_one_room(module):
     assert len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) <= 300
-
-
-def loaded_after(code):
-    script = f"{code}\nimport sys; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
-    )  # fmt: skip
-    return set(found.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from digit_scenes import CLASSES, CROP, TEST, corner, finder, places, reader, scenes, window
 
 from kerastl.attribution import attribute
 from kerastl.errors import InputError
 from kerastl.handover import ArrayType
 from kerastl.pipeline import Pipeline
 from kerastl.pipeline_stages import Stage
+from tests.support.digit_scenes import (
+    CLASSES,
+    CROP,
+    TEST,
+    corner,
+    finder,
+    places,
+    reader,
+    scenes,
+    window,
+)
 
 NUMBER = ArrayType((), "int64")
 FIND, CLEAN, READ = (lambda x: x + 1), (lambda x: x * 3), (lambda x: x - 7)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from stage_costs import stage
 
 from kerastl.attribution_plot import _figure, plot_costs
 from kerastl.attribution_report import Attribution
 from kerastl.errors import InputError
+from tests.support.stage_costs import stage
 
 FOUND = Attribution(
     (stage("find", 0.02, -0.4), stage("clean", 0.0, 0.12), stage("mask"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from stage_costs import stage
 
 from kerastl.attribution_report import Attribution
+from tests.support.stage_costs import stage
 
 
 def told(*costs, left_out=0):

@@ -7,19 +7,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import keras
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import small_network, stripes
 from PIL import Image
-from two_nodes import importable, ray_warnings, two_nodes
 
 from kerastl import blocks, extraction
-from kerastl.augmentation import augmenter
 from kerastl.blocks import Job, in_blocks
 from kerastl.content_index import contents
-from kerastl.cuts import split
 from kerastl.errors import InputError
 from kerastl.feature_recipe import Recipe
 from kerastl.features import extract_features
@@ -27,13 +21,12 @@ from kerastl.filling import complete
 from kerastl.manifest import Manifest
 from kerastl.shards import read_shard, shard_files
 from kerastl.store import ENGINE, NETWORK, Store
-from kerastl.tasks import Task
 from kerastl.upkeep import list_store, prune_store
+from tests.support.features import COUNT, TASK, drawing, listed, options, worked
+from tests.support.networks import stripes
+from tests.support.two_nodes import importable, ray_warnings, two_nodes
 
 pytestmark = ray_warnings
-
-COUNT = 30
-TASK = Task("t", ["a", "b"])
 
 
 @pytest.fixture(autouse=True)
@@ -49,32 +42,9 @@ def pictures(folder, count=COUNT):
     return listed(folder, count)
 
 
-def listed(folder, count=COUNT):
-    paths = [str(folder / f"{n}.png") for n in range(count)]
-    return Manifest(pd.DataFrame({"image": paths, "t": np.arange(count) % 2}), TASK)
-
-
 @pytest.fixture
 def data(tmp_path):
     return pictures(tmp_path / "pictures")
-
-
-def drawing(views=2, engine="auto", batch_size=4):
-    prefix = split(small_network(), "add").prefix
-    layers = [keras.layers.RandomFlip(), keras.layers.RandomTranslation(0.3, 0.3)]
-    return Recipe(prefix, engine, views, augmenter(layers, 5), batch_size)
-
-
-def options(recipe):
-    return {n: getattr(recipe, n) for n in ("engine", "views", "augment", "batch_size")}
-
-
-def worked(recipe, data, cache, **how):
-    """Features from a store that blocks filled in this process, by position."""
-    store = Store(cache / recipe.key, recipe.shape, recipe.dtype, recipe.about)
-    found = contents(data.frame["image"].tolist(), cache)
-    rows = complete(store, found.keys, in_blocks(recipe, data, found, store, None), **how)
-    return rows, np.asarray(store.array([found.keys[n] for n in rows]))
 
 
 def stored_keys(cache):
@@ -206,7 +176,7 @@ from pathlib import Path
 import kerastl.store
 from kerastl import blocks, extraction
 from kerastl.features import extract_features
-from test_blocks import drawing, listed, options, worked
+from tests.support.features import drawing, listed, options, worked
 how, folder, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 blocks.BLOCK = extraction.BLOCK = 10
 kerastl.store.SHARD_ROWS = 3

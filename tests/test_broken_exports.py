@@ -7,7 +7,6 @@ import json
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, patches, tiny
 
 from kerastl import conversion, format_files
 from kerastl.export_report import RefusedExport
@@ -17,6 +16,7 @@ from kerastl.formats import FORMATS
 from kerastl.predictors import load_predictor
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, patches, tiny
 
 TASKS = (Task("zone", ["a", "b", "c"]), Task("side", ["l", "m", "r"]))
 N = 200

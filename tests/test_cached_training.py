@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from conftest import small_network
 
 from kerastl.errors import InputError
 from kerastl.models import classifier, multitask_classifier
@@ -15,6 +14,7 @@ from kerastl.readers import read_folder
 from kerastl.solar_cells import read_solar_cells
 from kerastl.tasks import Task
 from kerastl.training import fit
+from tests.support.networks import small_network
 
 QUIET = {"verbose": 0, "batch_size": 16}
 

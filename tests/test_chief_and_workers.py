@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
-from chief_or_worker import EPOCHS, HEADS, MOST, TRIALS, tuner
-from two_nodes import unused_port
-from two_tasks import SHADE, striped_manifest
 
 from kerastl import image_dataset
 from kerastl.manifest import Manifest
 from kerastl.upkeep import list_store
+from tests.support.chief_or_worker import EPOCHS, HEADS, MOST, TRIALS, tuner
+from tests.support.two_nodes import unused_port
+from tests.support.two_tasks import SHADE, striped_manifest
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,11 +35,11 @@ class Team:
 
     def start(self, tuner_id, *stops):
         env = {
-            **os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
+            **os.environ, "PYTHONPATH": str(ROOT),
             "KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": self.port,
             "KERASTUNER_TUNER_ID": tuner_id, "no_proxy": "127.0.0.1",
         }  # fmt: skip
-        command = [sys.executable, "-W", "ignore", str(TESTS / "chief_or_worker.py")]
+        command = [sys.executable, "-W", "ignore", str(ROOT / "tests/support/chief_or_worker.py")]
         with open(self.folder / f"{tuner_id}.log", "ab") as log:
             process = subprocess.Popen(
                 [*command, str(self.table), str(self.folder), *stops],

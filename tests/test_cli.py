@@ -12,41 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from conftest import small_network, stripes
 from PIL import Image
 
-from kerastl.cli import app, main
-
-ROOT = Path(__file__).parent.parent
-SCRIPT = "from kerastl.cli import main; main()"
-
-
-def kerastl(*args, cwd, code=0):
-    """Run the command and return what it printed; its exit code must be `code`."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    found = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *map(str, args)],
-        cwd=cwd, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert found.returncode == code, found.stdout + found.stderr
-    assert "Traceback" not in found.stderr
-    return found.stdout + found.stderr
-
-
-@pytest.fixture
-def inside(monkeypatch, capsys):
-    """The same entry point in this process, which has loaded Keras already."""
-
-    def call(*args, cwd, code=0):
-        monkeypatch.chdir(cwd)
-        monkeypatch.setattr(sys, "argv", ["kerastl", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        found = capsys.readouterr()
-        assert (ended.value.code or 0) == code, found.out + found.err
-        return found.out + found.err
-
-    return call
+from kerastl.cli import app
+from tests.support.commands import ROOT, SCRIPT, kerastl
+from tests.support.networks import small_network, stripes
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,9 @@ import signal
 
 import pandas as pd
 import pytest
-from conftest import small_network
-from test_cli import inside  # noqa: F401
 
 from kerastl import curve_verbs
+from tests.support.networks import small_network
 
 SMALL = ("--backbone", "own.keras", "--weights", "none", "--epochs", "1", "--seeds", "1")
 
@@ -22,7 +21,7 @@ def work(stripes_folder):
     return stripes_folder.parent
 
 
-def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  # noqa: F811
+def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):
     call = ("curve", stripes_folder.name, *SMALL, "--out", str(tmp_path / "made"))
     told = inside(*call, "--candidates", "transfer", "--sizes", "8,16", cwd=work)
     assert "trial 2 of 2: transfer, 16 examples, " in told
@@ -51,7 +50,7 @@ def test_curves_are_made_and_added_to(inside, work, stripes_folder, tmp_path):  
         (("--sizes", "8", "--out", "own.keras"), "Expected a folder. Received: own.keras, which"),
     ],
 )
-def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path, given, told):  # noqa: F811
+def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path, given, told):
     out = ("--out", str(tmp_path / "made"))
     heard = inside("curve", stripes_folder.name, *SMALL, *out, *given, cwd=work, code=2)
     assert told in " ".join(heard.split())
@@ -59,7 +58,7 @@ def test_what_will_not_do_is_one_sentence(inside, work, stripes_folder, tmp_path
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_that_a_destructor_swallows_ends_it_after_the_trial(
-    inside, work, stripes_folder, tmp_path, monkeypatch,  # noqa: F811
+    inside, work, stripes_folder, tmp_path, monkeypatch,
 ):  # fmt: skip
     class Last:
         def __del__(self):

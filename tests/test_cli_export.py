@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_cli import ROOT, inside, kerastl  # noqa: F401
-from tiny_models import patches, tiny
 
 from kerastl import conversion, try_server
 from kerastl.formats import FORMATS
@@ -18,6 +16,8 @@ from kerastl.saved_model_writer import BYTES_INPUT, BYTES_SIGNATURE
 from kerastl.saving import save_model
 from kerastl.sidecar import INPUT
 from kerastl.tasks import Task
+from tests.support.commands import ROOT, kerastl
+from tests.support.tiny_models import patches, tiny
 
 TASKS = (Task("zone", ["a", "b", "c"]), Task("alarm", ["no", "yes"], "binary"))
 
@@ -61,7 +61,7 @@ def test_export_shows_the_contract(exported):
     assert "model.json, report.json" in told
 
 
-def test_every_form_predicts_the_same(exported, work, tmp_path, inside):  # noqa: F811
+def test_every_form_predicts_the_same(exported, work, tmp_path, inside):
     folder, _ = exported
     (tmp_path / "text.jpg").write_text("this is no picture")
     frames = {}
@@ -110,7 +110,7 @@ def test_the_names_of_the_deploy_page_are_those_of_the_files(exported):
         assert name in page
 
 
-def test_check_against_the_model(exported, work, inside):  # noqa: F811
+def test_check_against_the_model(exported, work, inside):
     told = inside("check", "run/model_float32.tflite", "cells.csv", "--model", "run",
                   "--no-latency", cwd=work)  # fmt: skip
     assert "Checked on 16 held-out pictures." in told
@@ -118,14 +118,14 @@ def test_check_against_the_model(exported, work, inside):  # noqa: F811
     assert " ms" not in told
 
 
-def test_check_as_json_for_another_program(exported, work, inside):  # noqa: F811
+def test_check_as_json_for_another_program(exported, work, inside):
     told = inside("check", "run/saved_model", "cells.csv", "--model", "run/model.keras", "--json",
                   cwd=work)  # fmt: skip
     [file] = json.loads(told)["files"]
     assert (file["format"], file["cause"]) == ("saved_model", "")
 
 
-def test_check_on_pictures_without_labels(exported, work, inside, tmp_path):  # noqa: F811
+def test_check_on_pictures_without_labels(exported, work, inside, tmp_path):
     shutil.copy(work / "03.png", tmp_path)
     for pictures in (tmp_path, work / "03.png"):
         told = inside("check", "run/model_float32.tflite", pictures, "--model", "run",
@@ -133,12 +133,12 @@ def test_check_on_pictures_without_labels(exported, work, inside, tmp_path):  # 
         assert "Checked on 1 " in told
 
 
-def test_check_on_labels_alone_says_what_it_did_not_check(exported, work, inside):  # noqa: F811
+def test_check_on_labels_alone_says_what_it_did_not_check(exported, work, inside):
     told = inside("check", "run/model_float32.tflite", "cells.csv", "--no-latency", cwd=work)
     assert "was not compared with a Keras model" in told
 
 
-def test_a_file_of_other_weights_is_exit_code_1_unless_waived(exported, work, inside):  # noqa: F811
+def test_a_file_of_other_weights_is_exit_code_1_unless_waived(exported, work, inside):
     save_model(tiny(TASKS, seed=5), work / "other" / "model.keras")
     args = ["check", "run/model_float32.tflite", "cells.csv", "--model", "other", "--no-latency"]
     told = inside(*args, cwd=work, code=1)
@@ -165,12 +165,12 @@ def test_a_file_of_other_weights_is_exit_code_1_unless_waived(exported, work, in
         (["try", "run", "--port", "99999"], "--port"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_sentence_and_exit_code_2(args, words, exported, work, inside):  # noqa: F811
+def test_bad_input_is_one_sentence_and_exit_code_2(args, words, exported, work, inside):
     told = inside(*args, cwd=work, code=2)
     assert words in told
 
 
-def test_a_file_that_export_refuses_is_shown_and_exit_code_1(work, inside, monkeypatch):  # noqa: F811
+def test_a_file_that_export_refuses_is_shown_and_exit_code_1(work, inside, monkeypatch):
     """A converter that writes another model: the table is shown, the file set aside."""
     other = conversion.to_float32(tiny(TASKS, seed=5))
     monkeypatch.setattr(conversion, "to_float32", lambda model: other)
@@ -184,7 +184,7 @@ def test_a_file_that_export_refuses_is_shown_and_exit_code_1(work, inside, monke
     assert not (work / "broken" / "model_float32.tflite").exists()
 
 
-def test_try_hands_its_options_on(exported, work, inside, monkeypatch):  # noqa: F811
+def test_try_hands_its_options_on(exported, work, inside, monkeypatch):
     """The server itself is tested in test_try_server.py."""
     asked = []
     monkeypatch.setattr(try_server, "serve", lambda model, **options: asked.append(options))

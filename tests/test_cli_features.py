@@ -5,15 +5,14 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import small_network, stripes
 from PIL import Image
-from test_architecture import loaded_after
-from test_cli import inside, kerastl  # noqa: F401
 
 from kerastl import network_verbs
 from kerastl.picture_list import list_pictures
 from kerastl.runs import STATE
 from kerastl.upkeep import list_store
+from tests.support.commands import kerastl, loaded_after
+from tests.support.networks import small_network, stripes
 
 OWN = ["--backbone", "own.keras"]
 
@@ -65,14 +64,14 @@ def test_extract_says_how_many_where_and_what_could_not_be_read(stored):
     )
 
 
-def test_a_second_extract_makes_nothing(stored, work, inside):  # noqa: F811
+def test_a_second_extract_makes_nothing(stored, work, inside):
     before = written(stored[0])
     told = inside("extract", "pictures", *OWN, "--cache", "cache", cwd=work)
     assert "49 pictures at features (12): all are there already" in told
     assert written(stored[0]) == before
 
 
-def test_a_new_picture_is_the_only_one_made(cache, work, inside):  # noqa: F811
+def test_a_new_picture_is_the_only_one_made(cache, work, inside):
     Image.new("RGB", (16, 16), "red").save(work / "one.png")
     rows = [p.name for p in (work / "pictures" / "down").iterdir()]
     lines = ["image,note", "one.png,new", *(f"pictures/down/{name},old" for name in rows)]
@@ -85,7 +84,7 @@ def test_a_new_picture_is_the_only_one_made(cache, work, inside):  # noqa: F811
 @pytest.mark.parametrize(
     ("at", "trainable"), [("heads", "heads"), ("features", "heads"), ("stage1", "stage1")]
 )
-def test_train_finds_what_extract_made(at, trainable, work, inside):  # noqa: F811
+def test_train_finds_what_extract_made(at, trainable, work, inside):
     """The same prefix: no picture that extract has seen is run through the network again."""
     told = inside("extract", "pictures", *OWN, "--at", at, "--cache", f"at-{at}", cwd=work)
     assert f"--trainable {trainable} --cache at-{at}" in told
@@ -113,7 +112,7 @@ def test_extract_on_ray_is_the_same(stored, work):
     assert [p.name for p in near] == [p.name for p in far]  # a name is a digest of the content
 
 
-def test_float16_takes_half_the_room(stored, work, inside):  # noqa: F811
+def test_float16_takes_half_the_room(stored, work, inside):
     told = inside("extract", "pictures", *OWN, "--dtype", "float16", "--at", "stage1",
                   "--cache", "half", cwd=work)  # fmt: skip
     assert "Next:" not in told
@@ -121,14 +120,14 @@ def test_float16_takes_half_the_room(stored, work, inside):  # noqa: F811
     assert file.stat().st_size == 128 + 48 * 8 * 8 * 8 * 2
 
 
-def test_list(stored, work, inside):  # noqa: F811
+def test_list(stored, work, inside):
     told = inside("cache", "list", "cache", cwd=work)
     row = list_store(stored[0]).iloc[0]
     for words in (row["prefix"][:8], "small", "features", "1x12", "48", "kB in cache."):
         assert words in told
 
 
-def test_an_interrupted_run_is_a_cache_too(cache, work, inside):  # noqa: F811
+def test_an_interrupted_run_is_a_cache_too(cache, work, inside):
     shutil.copytree(cache, work / "stopped" / STATE / "features", dirs_exist_ok=True)
     told = inside("cache", "list", "stopped", cwd=work)
     assert f"in stopped/{STATE}/features." in told
@@ -140,7 +139,7 @@ def test_looking_after_a_cache_loads_no_keras(stored):
     assert not {"keras", "tensorflow"} & loaded_after(code)
 
 
-def test_verify_says_what_is_whole_and_exits_1_for_damage(cache, work, inside):  # noqa: F811
+def test_verify_says_what_is_whole_and_exits_1_for_damage(cache, work, inside):
     assert "All 1 shards in copy are whole." in inside("cache", "verify", "copy", cwd=work)
     [shard] = cache.rglob("*.npy")
     data = bytearray(shard.read_bytes())
@@ -154,7 +153,7 @@ def test_verify_says_what_is_whole_and_exits_1_for_damage(cache, work, inside): 
     assert "All 1 shards" in inside("cache", "verify", "copy", cwd=work)
 
 
-def test_prune(cache, work, inside):  # noqa: F811
+def test_prune(cache, work, inside):
     freed = int(list_store(cache)["bytes"].sum())
     assert "0 bytes freed" in inside("cache", "prune", "copy", "--keep", "2GB", cwd=work)
     assert "0 bytes freed" in inside("cache", "prune", "copy", "--older-than-days", "1", cwd=work)
@@ -206,7 +205,7 @@ def test_prune(cache, work, inside):  # noqa: F811
         (["train", "pictures", *OWN, "--cahce", "x"], "--cache"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_sentence_and_exit_code_2(args, words, work, stored, inside):  # noqa: F811
+def test_bad_input_is_one_sentence_and_exit_code_2(args, words, work, stored, inside):
     (work / "empty").mkdir(exist_ok=True)
     (work / "done").mkdir(exist_ok=True)
     (work / "done" / "model.keras").touch()
@@ -226,7 +225,7 @@ def test_a_list_of_pictures_needs_no_labels(work, monkeypatch):
     assert (found.labels()["label"] == -1).all()
 
 
-def test_an_interruption_is_said_and_has_its_own_exit_code(work, inside, monkeypatch):  # noqa: F811
+def test_an_interruption_is_said_and_has_its_own_exit_code(work, inside, monkeypatch):
     def interrupted(like):
         raise KeyboardInterrupt
 

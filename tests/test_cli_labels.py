@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_network, stripes
 from PIL import Image
-from test_cli import inside, kerastl  # noqa: F401
 
 from kerastl import label_verbs
 from kerastl.policy_report import COLUMNS, PolicyReport
+from tests.support.commands import kerastl
+from tests.support.networks import small_network, stripes
 
 OWN = ["--backbone", "own.keras"]
 TRAIN = [*OWN, "--trainable", "stage1", "--epochs", "2"]
@@ -43,7 +43,7 @@ def run(work):
     return work / "run", told
 
 
-def test_labels_counts_the_known_and_the_two_kinds_of_unknown(work, inside):  # noqa: F811
+def test_labels_counts_the_known_and_the_two_kinds_of_unknown(work, inside):
     told = inside("labels", "findings.csv", cwd=work)
     frame = pd.read_csv(work / "findings.csv", dtype=str, keep_default_na=False)
     rows = {
@@ -100,13 +100,13 @@ def test_a_question_mark_is_never_scored(run, work):
         (["--thresholds", "f2"], "f1, accuracy"),
     ],
 )
-def test_options_that_do_not_fit(args, words, work, inside):  # noqa: F811
+def test_options_that_do_not_fit(args, words, work, inside):
     told = inside("train", "findings.csv", *TRAIN, *args, "--out", "none", cwd=work, code=2)
     assert words in told
     assert not (work / "none" / "model.keras").exists()
 
 
-def test_a_value_outside_is_named_with_label_and_line(work, inside):  # noqa: F811
+def test_a_value_outside_is_named_with_label_and_line(work, inside):
     lines = (work / "findings.csv").read_text().splitlines()
     lines[3], lines[7] = "002.png,1.5,1", "006.png,0,yess"
     (work / "odd.csv").write_text("\n".join(lines))
@@ -116,7 +116,7 @@ def test_a_value_outside_is_named_with_label_and_line(work, inside):  # noqa: F8
     assert "line 8: bright is 'yess', expected yes, no" in told
 
 
-def test_joint_or_separate(work, inside):  # noqa: F811
+def test_joint_or_separate(work, inside):
     told = inside("joint-or-separate", "findings.csv", "--task", "down", "--task", "bright",
                   *TRAIN[:4], "--epochs", "1", "--repeats", "2", "--equal", "compute",
                   cwd=work)  # fmt: skip
@@ -125,13 +125,13 @@ def test_joint_or_separate(work, inside):  # noqa: F811
         assert words in told
 
 
-def test_policies(work, inside):  # noqa: F811
+def test_policies(work, inside):
     told = inside("policies", "findings.csv", *OWN, "--repeats", "2", cwd=work)
     for words in ("ignore", "self-trained", "down", "bright"):
         assert words in told
 
 
-def test_policies_says_what_to_type_where_one_is_really_better(work, inside, monkeypatch):  # noqa: F811
+def test_policies_says_what_to_type_where_one_is_really_better(work, inside, monkeypatch):
     rows = [
         ("labels", label, f"labels.{label}", policy, 0.8, 0.7, apart, apart, apart, 9, 4, 5, word)
         for label, best in (("down", "soft"), ("bright", "self-trained"))

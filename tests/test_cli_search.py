@@ -10,8 +10,6 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import small_network
-from test_cli import ROOT, SCRIPT, inside, kerastl  # noqa: F401
 
 from kerastl import search_verbs
 from kerastl.arguments import number_range, picture_sizes
@@ -19,6 +17,8 @@ from kerastl.console import goes_on
 from kerastl.errors import InputError
 from kerastl.search_progress import SearchProgress
 from kerastl.search_verbs import search_folder
+from tests.support.commands import ROOT, SCRIPT, kerastl
+from tests.support.networks import small_network
 
 SMALL = [
     "--backbone", "own.keras", "--depths", "heads,4", "--tuner", "grid", "--epochs", "2",
@@ -71,7 +71,7 @@ def test_the_table_the_sentence_the_plan_and_what_to_type_next(found):
         assert words in told
 
 
-def test_the_chosen_model_is_a_run(found, inside):  # noqa: F811
+def test_the_chosen_model_is_a_run(found, inside):
     folder, _ = found
     names = {"model.keras", "predictions.csv", "scores.png", "report.json", "leaderboard.csv",
              "depths.csv", "leaderboard.png", "search.json", "trials"}  # fmt: skip
@@ -85,7 +85,7 @@ def test_the_chosen_model_is_a_run(found, inside):  # noqa: F811
     assert words in next(line for line in told.splitlines() if "accuracy" in line)
 
 
-def test_called_again_in_its_folder_nothing_runs_twice(found, work, inside):  # noqa: F811
+def test_called_again_in_its_folder_nothing_runs_twice(found, work, inside):
     folder, _ = found
     before = records(folder)
     told = inside("search", folder.parent.name, *SMALL, "--out", folder, cwd=work)
@@ -94,7 +94,7 @@ def test_called_again_in_its_folder_nothing_runs_twice(found, work, inside):  # 
     assert "How many layers to unfreeze" in told
 
 
-def test_another_search_in_its_folder_is_refused(found, work, inside):  # noqa: F811
+def test_another_search_in_its_folder_is_refused(found, work, inside):
     folder, _ = found
     args = ["search", folder.parent.name, *SMALL, "--executions", "2", "--out", folder]
     told = inside(*args, cwd=work, code=2)
@@ -180,7 +180,7 @@ def test_where_a_search_is_kept(tmp_path, monkeypatch):
         (["--backbone", "gone.keras"], "no model file gone.keras"),
     ],
 )
-def test_options_that_do_not_fit(args, words, work, stripes_folder, inside):  # noqa: F811
+def test_options_that_do_not_fit(args, words, work, stripes_folder, inside):
     told = inside("search", stripes_folder.name, *SMALL, *args, "--out", "none", cwd=work, code=2)
     assert words in told
     assert not (work / "none").exists()

@@ -9,10 +9,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from two_nodes import call, importable, ray_warnings, slow_square, teller, unused_port
 
 from kerastl.cluster import TRIES, run_blocks
 from kerastl.errors import InputError
+from tests.support.two_nodes import call, importable, ray_warnings, slow_square, teller, unused_port
 
 pytestmark = ray_warnings
 

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import ModelT
-from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl import conversion
 from kerastl.conversion import float_twin, in_float32, to_float32, to_int8
@@ -19,6 +18,7 @@ from kerastl.models import create_model
 from kerastl.predictors import KerasPredictor
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 WITHOUT_PICTURES = ["to_float32", "to_float16", "to_dynamic", "to_weights_int8"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
-from test_power_law import REPEATS, SIZES, measured
 
 from kerastl.crossings import _apart, compare_means, crossing
 from kerastl.curve_errors import CurveErrors
 from kerastl.power_law import PowerLaw, fit_power_law
+from tests.support.curves import REPEATS, SIZES, measured
 
 STAGES, END_TO_END = (0.2, 1.0, -0.6), (0.01, 6.0, -0.55)
 """They cross between 400 and 440."""

@@ -7,7 +7,6 @@ import functools
 import keras
 import numpy as np
 import pytest
-from tiny_models import TASKS, on_disk
 
 from kerastl import fit, trials
 from kerastl.curve_candidates import FRESH, end_to_end, joint, scratch, separate, staged, transfer
@@ -16,6 +15,7 @@ from kerastl.evaluation import evaluate
 from kerastl.manifest import Manifest
 from kerastl.pipeline import Pipeline, Stage
 from kerastl.trials import Trials
+from tests.support.tiny_models import TASKS, on_disk
 
 SMALL = {"weights": None, "image_size": 16, "epochs": 1, "verbose": 0}
 

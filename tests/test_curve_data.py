@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tiny_models import on_disk
 
 from kerastl.curve_data import CurveData
 from kerastl.errors import InputError
+from tests.support.tiny_models import on_disk
 
 NINE = np.arange(9)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_power_law import REPEATS, SIZES
 
 from kerastl.crossings import compare_means
 from kerastl.curve_errors import BLOCK, CurveErrors
 from kerastl.curve_report import LearningCurve, as_frame
+from tests.support.curves import REPEATS, SIZES
 
 CURVE = (0.2, 1.5, -0.5)
 """From 0.41 with 50 examples to 0.24 with 1600."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from test_curve_report import CURVES, rows
 
 from kerastl.curve_plot import plot_curves
 from kerastl.curve_report import LearningCurve, as_frame
 from kerastl.errors import InputError
+from tests.support.curves import CURVES, rows
 
 
 def test_odd_names_and_failed_trials_are_drawn(tmp_path):

@@ -8,21 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_power_law import REPEATS, SIZES, measured
 
 from kerastl.curve_report import LearningCurve, as_frame
-
-CURVES = {"stages": (0.2, 1.0, -0.6), "end to end": (0.01, 6.0, -0.55)}
-
-
-def rows(name, curve, seed=0):
-    n, e = measured(curve, SIZES, REPEATS, seed)
-    numbers = [k for count in REPEATS for k in range(count)]
-    return [
-        {"candidate": name, "size": int(size), "seed": k, "score": 1 - error, "n": 500,
-         "seconds": 1.0, "failed": ""}
-        for size, error, k in zip(n, e, numbers, strict=True)
-    ]  # fmt: skip
+from tests.support.curves import CURVES, rows
 
 
 @pytest.fixture(scope="module")

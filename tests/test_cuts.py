@@ -96,7 +96,7 @@ def test_the_golden_file_has_every_family():
 def test_families_are_cut_as_the_golden_file_says(name):
     """Where a change is meant, write the file anew and read the difference:
 
-    PYTHONPATH=tests python -c "import test_cuts; test_cuts.write_golden()"
+    python -c "from tests.test_cuts import write_golden; write_golden()"
     """
     assert cuts_of_family(name) == json.loads(GOLDEN.read_text("utf-8"))[name]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_models import TASKS
 
 from kerastl.decisions import check_thresholds, complete, decided
 from kerastl.errors import InputError
+from tests.support.tiny_models import TASKS
 
 ZONE, ALARM, MARKS = TASKS
 

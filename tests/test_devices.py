@@ -12,15 +12,15 @@ import tensorflow as tf
 from kerastl.devices import WholeBatchLoss, over_devices
 from kerastl.losses import MaskedBinaryCrossentropy
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def found():
     """What two_devices.py measured, in a process of its own."""
-    path = os.pathsep.join([str(HERE.parent), str(HERE)])
     run = subprocess.run(
-        [sys.executable, HERE / "two_devices.py"], env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, ROOT / "tests/support/two_devices.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.evaluation import batches_of, evaluate, predict_scores
@@ -16,6 +15,7 @@ from kerastl.predictors import KerasPredictor
 from kerastl.scores import score
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task, by_task, class_scores
+from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,15 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from kerastl.exporting import export
 from kerastl.formats import FORMATS
-from kerastl.heads import head_names
 from kerastl.manifest import Manifest
 from kerastl.models import create_model
 from kerastl.pictures import load_picture
 from kerastl.predictors import KerasPredictor
 from kerastl.solar_cells import DEFECT, TYPE, read_solar_cells
-from kerastl.spec import spec_of
+from tests.support.exports import fitted
 
 pytestmark = pytest.mark.slow
 
@@ -58,22 +56,6 @@ def settled(model, images):
     model(images, training=True)
     for norm, (momentum, trainable) in zip(norms, before, strict=True):
         norm.momentum, norm.trainable = momentum, trainable
-    return model
-
-
-def fitted(model, images, labels):
-    """The same network, its heads fitted by logistic regression on its features."""
-    spec = spec_of(model)
-    body = keras.Model(model.input, model.get_layer(spec.features).output)
-    features = body.predict(images, verbose=0)
-    mean, scale = features.mean(0), features.std()
-    for task, head in zip(spec.tasks, head_names(spec.tasks), strict=True):
-        known = labels[task.name].ravel().astype(int)
-        found = LogisticRegression(C=0.001).fit((features - mean) / scale, known)
-        kernel, bias = found.coef_.T / scale, found.intercept_ - mean @ (found.coef_.T / scale)
-        if task.units == 2:
-            kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.hstack([-bias / 2, bias / 2])
-        model.get_layer(head).set_weights([kernel, bias])
     return model
 
 

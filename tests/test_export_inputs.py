@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from test_cli import inside  # noqa: F401
-from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.exporting import export
@@ -23,6 +21,8 @@ from kerastl.predictors import KerasPredictor, load_predictor
 from kerastl.saving import save_model
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task
+from tests.support.exports import refused
+from tests.support.tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 HALF = ["mixed_float16", "mixed_bfloat16"]
 
@@ -38,20 +38,6 @@ def exported(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     export(model, folder, ["saved_model", "float32"], latency=False)
     return folder
-
-
-def contents(folder):
-    """All that lies in a folder, hidden files too."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def refused(model, folder, formats, match, **given):
-    """The export is one clear sentence, and the folder is what it was."""
-    before = contents(folder)
-    with pytest.raises(InputError, match=match) as error:
-        export(model, folder, formats, latency=False, **given)
-    assert contents(folder) == before
-    return str(error.value)
 
 
 def in_half(policy, tasks=TASKS):
@@ -85,7 +71,7 @@ def test_mixed_precision_in_every_format(policy, tmp_path):
     assert [file.cause for file in report.files] == [""] * len(report.files)
 
 
-def test_mixed_precision_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_mixed_precision_through_the_command_line(inside, tmp_path):
     save_model(in_half("mixed_float16"), tmp_path / "run" / "model.keras")
     told = inside("export", "run", "--formats", "saved_model,float32", "--no-latency",
                   cwd=tmp_path)  # fmt: skip
@@ -107,7 +93,7 @@ def test_a_dynamic_image_size_is_refused_before_anything_is_made(tmp_path):
     assert not folder.exists()
 
 
-def test_a_dynamic_image_size_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_a_dynamic_image_size_through_the_command_line(inside, tmp_path):
     save_model(dynamic(), tmp_path / "run" / "model.keras")
     told = inside("export", "run", "--formats", "float32", cwd=tmp_path, code=2)
     assert "Expected a model of one image size" in " ".join(told.split())
@@ -185,14 +171,14 @@ def run_and_table(data, folder):
     return ["run", "table.csv", "--task", "zone"]
 
 
-def test_files_of_any_size_and_channels_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_files_of_any_size_and_channels_through_the_command_line(inside, tmp_path):
     args = run_and_table(odd_files(tmp_path / "pictures"), tmp_path)
     told = inside("export", *args, "--formats", "saved_model,int8", "--no-latency", cwd=tmp_path)
     assert "Checked on 16 held-out pictures." in told
     assert told.count("kept") == 2
 
 
-def test_files_that_are_no_pictures_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_files_that_are_no_pictures_through_the_command_line(inside, tmp_path):
     data = on_disk(tmp_path / "pictures")
     args = run_and_table(data, tmp_path)
     spoil(data.frame["image"])
@@ -229,7 +215,7 @@ def test_int8_without_pictures_to_calibrate_on_is_refused(model, exported, tmp_p
     refused(model, exported, ["int8"], "4, all of one colour", calibration=pairs)
 
 
-def test_black_pictures_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_black_pictures_through_the_command_line(inside, tmp_path):
     args = run_and_table(black(tmp_path / "black"), tmp_path)
     told = inside("export", *args, "--formats", "int8", cwd=tmp_path, code=2)
     assert "all of one colour" in " ".join(told.split())

@@ -7,8 +7,6 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_cli import inside  # noqa: F401
-from tiny_models import patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.exporting import export
@@ -18,6 +16,7 @@ from kerastl.saving import save_model
 from kerastl.sidecar import read_sidecar
 from kerastl.tasks import Task
 from kerastl.tflite_metadata import read_metadata
+from tests.support.tiny_models import patches, tiny
 
 NAMES = [
     "comma, and; semicolon", "it's \"quoted\" `so`", "one\nline\r\ntwo", "größe", "不良品",
@@ -89,7 +88,7 @@ def test_the_signatures_of_the_saved_model_bear_the_names(oddly_named):
         assert set(call.structured_outputs) == {task.name for task in ODD}
 
 
-def test_any_name_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_any_name_through_the_command_line(inside, tmp_path):
     save_model(named(ODD), tmp_path / "run" / "model.keras")
     told = inside("export", "run", "--formats", "float32", "--no-latency", cwd=tmp_path)
     assert "…" not in told  # neither a name nor a figure is cut short

@@ -6,14 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from test_cli import inside  # noqa: F401
-from test_export_inputs import contents, refused
-from tiny_models import TASKS, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.exporting import export
 from kerastl.predictors import KerasPredictor, load_predictor
 from kerastl.saving import save_model
+from tests.support.exports import contents, refused
+from tests.support.tiny_models import TASKS, patches, tiny
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def test_a_folder_that_may_not_be_written_is_told_and_stays(unprivileged, model)
     folder.chmod(0o755)
 
 
-def test_a_path_that_is_a_file_through_the_command_line(inside, tmp_path):  # noqa: F811
+def test_a_path_that_is_a_file_through_the_command_line(inside, tmp_path):
     save_model(tiny(TASKS[0]), tmp_path / "run" / "model.keras")
     (tmp_path / "taken").write_text("mine")
     told = inside("export", "run", "--formats", "float32", "--out", "taken", cwd=tmp_path, code=2)

@@ -10,7 +10,6 @@ import subprocess
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 from kerastl import conversion
 from kerastl.errors import InputError
@@ -24,6 +23,7 @@ from kerastl.predictors import KerasPredictor, load_predictor
 from kerastl.provenance import training_digest
 from kerastl.spec import spec_of, with_spec
 from kerastl.training import fit
+from tests.support.tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 NAMES = [
     "model.json", "model_dynamic.tflite", "model_float16.tflite", "model_float32.tflite",

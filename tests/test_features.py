@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import kerastl
 from kerastl.augmentation import augmenter
 from kerastl.cuts import split
 from kerastl.errors import InputError
@@ -266,10 +265,11 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path, monkeypatch):
     assert np.asarray(one.values)[0, 0, 5, 5].tolist() == [7, 7, 0]
 
 
+ROOT = Path(__file__).parent.parent
 CHILD = """
 import sys, time
 import kerastl.store
-from conftest import small_network
+from tests.support.networks import small_network
 from kerastl.cuts import split
 from kerastl.features import extract_features
 from kerastl.readers import read_folder
@@ -282,10 +282,9 @@ extract_features(split(small_network(), "add").prefix, read_folder(sys.argv[1]),
 
 def test_killed_and_called_again_is_as_if_it_never_stopped(parts, tmp_path):
     pictures, cache = folder_of(tmp_path), tmp_path / "c"
-    here = [str(Path(__file__).parent), str(Path(kerastl.__file__).parent.parent)]
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(pictures), str(cache)], stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(here)},
+        stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     while len(list(cache.glob("*/*.json"))) < 2 and child.poll() is None:
         time.sleep(0.02)

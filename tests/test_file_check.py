@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 from kerastl import conversion
 from kerastl.errors import InputError
@@ -19,6 +18,7 @@ from kerastl.sidecar import NAME
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task
 from kerastl.tflite_metadata import with_metadata
+from tests.support.tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 FORMATS = ["saved_model", "float32", "float16", "dynamic", "int8"]
 

@@ -9,7 +9,6 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from two_tasks import SHADE, WAY, backbone, striped_manifest
 
 from kerastl import UnfreezeHyperModel, image_dataset
 from kerastl.errors import InputError
@@ -18,6 +17,7 @@ from kerastl.search_features import plan_features
 from kerastl.spec import spec_of
 from kerastl.trial_fits import FatalInputError
 from kerastl.upkeep import list_store
+from tests.support.two_tasks import SHADE, WAY, backbone, striped_manifest
 
 pytestmark = [
     # KerasTuner's own, in its oracles.

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
-from two_tasks import SHADE, WAY, striped_manifest
 
 from kerastl.errors import InputError
 from kerastl.joint_report import COLUMNS, JointReport, joint_or_separate
 from kerastl.manifest import Manifest
 from kerastl.tasks import Task
 from kerastl.trials import Settings, Trials
+from tests.support.two_tasks import SHADE, WAY, striped_manifest
 
 QUICK = {"batch_size": 16, "engine": "keras", "dropout": 0.0}
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killed_fit import EPOCHS
 from PIL import Image
 
-TESTS = Path(__file__).parent
+from tests.support.killed_fit import EPOCHS
+
+ROOT = Path(__file__).parent.parent
 KILLS = 5
 MOST = 120.0
 """Seconds that one process may take before the test fails."""
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Three hundred striped pictures in two class folders, all different."""
-    from conftest import stripes
+    from tests.support.networks import stripes
 
     root = tmp_path_factory.mktemp("pictures")
     images, codes = stripes(300)
@@ -44,8 +45,14 @@ class Fit:
         self.given = [str(pictures), str(self.folder), str(self.out), str(views)]
 
     def start(self):
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
-        command = [sys.executable, "-W", "ignore", str(TESTS / "killed_fit.py"), *self.given]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(ROOT / "tests/support/killed_fit.py"),
+            *self.given,
+        ]
         with open(f"{self.out}.log", "ab") as log:
             return subprocess.Popen(command, env=env, stdout=log, stderr=log)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tiny_models import tiny
 
 from kerastl import conversion
 from kerastl.errors import InputError
 from kerastl.latency import measure_latency
+from tests.support.tiny_models import tiny
 
 
 @pytest.fixture(scope="module")

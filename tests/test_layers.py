@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
-from masked_oracle import cases, oracle, slopes
 
 from kerastl.errors import InputError
 from kerastl.layers import MaskedMultiLabelLoss
 from kerastl.losses import MaskedBinaryCrossentropy
+from tests.support.masked_oracle import cases, oracle, slopes
 
 OPTIONS = {
     "label_smoothing": 0.1, "normalizer": "known", "pos_weight": [2.0, 1.0, 3.0],

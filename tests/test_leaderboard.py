@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores, record
 
 from kerastl.errors import InputError
 from kerastl.leaderboard import TrialRecord, leaderboard, trial_score
+from tests.support.trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores, record
 
 TASKS = (DEFECT, KIND)
 LABELS = drawn_labels(TASKS)

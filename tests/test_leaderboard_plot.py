@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
-from trial_records import DEFECT, KIND, drawn_labels, drawn_scores, record
 
 from kerastl.errors import InputError
 from kerastl.leaderboard import leaderboard
 from kerastl.leaderboard_plot import _figure, plot_leaderboard
 from kerastl.tasks import Task
+from tests.support.trial_records import DEFECT, KIND, drawn_labels, drawn_scores, record
 
 DEPTHS = [("heads", 0), ("9", 9), ("stage4", 54), ("all", 154)]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_models import TASKS, on_disk
 
 from kerastl import learning_curve
 from kerastl.errors import InputError
+from tests.support.tiny_models import TASKS, on_disk
 
 SIZES = [50, 100, 200, 400]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from tiny_models import TASKS, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.handover import ArrayType, ImageType, LabelType
@@ -13,6 +12,7 @@ from kerastl.learnt_stages import BATCH, runner, types_of
 from kerastl.prediction import predict
 from kerastl.predictors import KerasPredictor
 from kerastl.spec import spec_of, with_spec
+from tests.support.tiny_models import TASKS, patches, tiny
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from tiny_models import patches, tiny
 
 from kerastl.conversion import to_float32, to_int8
 from kerastl.errors import InputError
@@ -15,6 +14,7 @@ from kerastl.litert import LiteRTModel
 from kerastl.predictors import KerasPredictor
 from kerastl.streams import quiet
 from kerastl.tasks import Task
+from tests.support.tiny_models import patches, tiny
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
-from masked_oracle import GAMMAS, cases, oracle, slopes
 
 from kerastl.errors import InputError
 from kerastl.losses import NORMALIZERS, MaskedBinaryCrossentropy, check_shapes
+from tests.support.masked_oracle import GAMMAS, cases, oracle, slopes
 
 OPTIONS = [
     {},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_export_families import fitted
 
 from kerastl.exporting import export
 from kerastl.models import create_model
@@ -12,6 +11,7 @@ from kerastl.pictures import load_picture
 from kerastl.predictors import KerasPredictor, load_predictor
 from kerastl.solar_cells import DEFECT, TYPE, read_solar_cells
 from kerastl.tasks import Task
+from tests.support.exports import fitted
 
 pytestmark = pytest.mark.slow
 

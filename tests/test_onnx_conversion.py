@@ -7,7 +7,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.models import create_model
@@ -17,6 +16,7 @@ from kerastl.openvino_model import OpenVINOModel
 from kerastl.predictors import KerasPredictor
 from kerastl.spec import spec_of, with_spec
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 WRITERS = {
     "model.onnx": (write_onnx, OnnxModel),

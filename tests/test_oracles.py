@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras_tuner
 import pytest
-from search_trials import SMALL, SPACE, Workers, job_of, oracle_in, outcome, run, score
 
 from kerastl import files
 from kerastl.errors import InputError
@@ -14,6 +13,16 @@ from kerastl.oracles import CHECKPOINT, TUNERS, keep_best
 from kerastl.search_loop import run_search
 from kerastl.search_space import SearchSpace
 from kerastl.trial_jobs import Outcome
+from tests.support.search_trials import (
+    SMALL,
+    SPACE,
+    Workers,
+    job_of,
+    oracle_in,
+    outcome,
+    run,
+    score,
+)
 
 
 def handed_out(oracle, count):

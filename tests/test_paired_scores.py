@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores
 
 from kerastl.bootstrap import left_open, resampled, wilson
 from kerastl.differences import difference
 from kerastl.paired_scores import TrialScore, score_trials
+from tests.support.trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores
 
 
 def right(share, n=200, classes=3):

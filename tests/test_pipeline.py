@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.handover import ArrayType, ImageType
@@ -13,6 +12,7 @@ from kerastl.pipeline import Pipeline, Trace
 from kerastl.pipeline_stages import Stage
 from kerastl.predictors import KerasPredictor
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, patches, tiny
 
 SCENE, PATCH = ImageType(32, 32), ImageType(SIZE, SIZE)
 

@@ -10,7 +10,6 @@ from fractions import Fraction
 import keras
 import numpy as np
 import pytest
-from tiny_models import SIZE, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.exporting import export
@@ -20,6 +19,7 @@ from kerastl.pipeline_files import load_pipeline, save_pipeline
 from kerastl.pipeline_stages import Stage
 from kerastl.predictors import load_predictor
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, patches, tiny
 
 SCENE, PATCH = ImageType(32, 32), ImageType(SIZE, SIZE)
 CALLS = {"crop": lambda scene: scene[:SIZE, :SIZE]}

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import tiny
 
 from kerastl.errors import InputError
 from kerastl.handover import ArrayType
 from kerastl.pipeline_stages import Stage, as_stages
+from tests.support.tiny_models import tiny
 
 
 def double(values):

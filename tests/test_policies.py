@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
-from two_tasks import colour_network, coloured_frame
 
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.models import create_model
 from kerastl.policies import POLICIES, _hidden, _study, _train, compare_policies
 from kerastl.tasks import Task
+from tests.support.two_tasks import colour_network, coloured_frame
 
 HOT = Task("hot", ["no", "yes"], "binary")
 QUICK = {"repeats": 4, "epochs": 60}

@@ -7,9 +7,8 @@ import pytest
 
 from kerastl.errors import InputError
 from kerastl.power_law import Estimate, PowerLaw, fit_power_law
+from tests.support.curves import REPEATS, SIZES, measured
 
-SIZES = (50, 100, 200, 400, 800, 1600)
-REPEATS = (8, 6, 5, 4, 3, 2)
 CURVES = {
     "usual": ((0.05, 2.0, -0.5), SIZES, REPEATS),
     "steep": ((0.10, 3.0, -0.7), SIZES, REPEATS),
@@ -17,14 +16,6 @@ CURVES = {
     "no error left": ((0.0, 1.0, -0.4), SIZES, (3,) * 6),
     "few sizes": ((0.2, 4.0, -0.8), (100, 200, 400, 800), (6, 4, 3, 2)),
 }
-
-
-def measured(curve, sizes, repeats, seed, fixed=0.005, drawn=0.3):
-    """Errors with noise of variance `fixed^2 + drawn^2 / n`."""
-    rng, n = np.random.default_rng(seed), np.repeat(sizes, repeats)
-    alpha, eta, gamma = curve
-    noise = rng.standard_normal(len(n)) * np.sqrt(fixed**2 + drawn**2 / n)
-    return n, alpha + eta * n**gamma + noise
 
 
 def truths(curve, size):

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl.errors import InputError
 from kerastl.exporting import export
 from kerastl.prediction import find_pictures, load_predictor, predict
 from kerastl.saving import save_model
 from kerastl.spec import spec_of, with_spec
+from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 COLUMNS = "image zone zone.a zone.b zone.c alarm alarm.no alarm.yes marks marks.u marks.v error"
 

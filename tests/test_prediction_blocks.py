@@ -12,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl import picture_scores
 from kerastl.errors import InputError
@@ -21,8 +20,9 @@ from kerastl.prediction import predict
 from kerastl.saving import save_model
 from kerastl.spec import spec_of, with_spec
 from kerastl.upkeep import list_store, prune_store, verify_store
+from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 FORMS = ["", "model.keras", "saved_model", "model_float32.tflite"]
 
 
@@ -118,7 +118,7 @@ def test_after_kill_minus_9_only_unfinished_blocks_are_done(
 ):
     paths, cache = pictures.frame["image"].tolist(), tmp_path / "cache"
     age(paths)
-    places = os.pathsep.join([str(TESTS.parent), *sys.path])
+    places = os.pathsep.join([str(ROOT), *sys.path])
     call = [folder / "model.keras", Path(paths[0]).parent, cache]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *call],

@@ -10,7 +10,6 @@ import openvino
 import pandas as pd
 import pytest
 from openvino import opset14 as opset
-from tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 from kerastl.conversion import to_float32
 from kerastl.errors import InputError
@@ -24,6 +23,7 @@ from kerastl.saved_model_writer import write_saved_model
 from kerastl.saving import save_model
 from kerastl.sidecar import NAME, write_sidecar
 from kerastl.tasks import Task
+from tests.support.tiny_models import SIZE, TASKS, on_disk, patches, tiny
 
 THRESHOLDS = {"alarm": (0.3,), "marks": (0.4, 0.6)}
 EXPORTED = ("saved_model", "model_float32.tflite", "model.onnx", "model_openvino")

@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl.manifest import Manifest
 from kerastl.provenance import training_digest
 from kerastl.saving import load_model, save_model
 from kerastl.spec import spec_of
 from kerastl.training import fit
+from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from two_nodes import importable, ray_warnings, unused_port
 
 from kerastl import ray_answers
 from kerastl.ray_answers import answer
+from tests.support.two_nodes import importable, ray_warnings, unused_port
 
 pytestmark = ray_warnings
 

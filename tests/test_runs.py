@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_models import on_disk, tiny
 
 from kerastl.errors import InputError
 from kerastl.evaluation import evaluate, predict_scores
@@ -25,6 +24,7 @@ from kerastl.saving import load_model
 from kerastl.spec import spec_of
 from kerastl.thresholds import choose_thresholds
 from kerastl.training import fit
+from tests.support.tiny_models import on_disk, tiny
 
 
 @pytest.fixture

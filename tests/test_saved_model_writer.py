@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tiny_models import TASKS, patches, tiny
 
 from kerastl.prediction import class_columns, predict
 from kerastl.predictors import KerasPredictor
 from kerastl.saved_model_writer import write_saved_model
 from kerastl.tasks import Task
+from tests.support.tiny_models import TASKS, patches, tiny
 
 ALONE = """
 import sys

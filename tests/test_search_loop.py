@@ -4,13 +4,13 @@ import json
 
 import keras_tuner
 import pytest
-from search_trials import SMALL, Workers, job_of, oracle_in, outcome, run
 
 from kerastl.errors import InputError
 from kerastl.oracles import TUNERS
 from kerastl.search_loop import run_search
 from kerastl.task_pool import WorkerDied, open_pool
 from kerastl.trial_jobs import Outcome
+from tests.support.search_trials import SMALL, Workers, job_of, oracle_in, outcome, run
 
 
 class Killed(BaseException):

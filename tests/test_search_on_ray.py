@@ -10,17 +10,15 @@ import threading
 import time
 
 import pytest
-from test_searching import SMALL, finished
-from test_task_pool import gone, session
-from two_nodes import importable, ray_warnings, two_nodes
-from two_tasks import backbone, striped_manifest
 
 from kerastl import search
+from tests.support.jobs import gone, session
+from tests.support.searches import OPTIONS, finished
+from tests.support.two_nodes import importable, ray_warnings, two_nodes
+from tests.support.two_tasks import backbone, striped_manifest
 
 pytestmark = [pytest.mark.slow, ray_warnings]
 
-# Long enough that a trial can be killed in the middle.
-OPTIONS = {**SMALL, "head_epochs": 3, "epochs": 30}
 TRIALS = {(depth, rate) for depth in ("heads", "4") for rate in (1e-3, 1e-2)}
 
 
@@ -96,7 +94,9 @@ def test_a_node_dies_with_a_trial_and_each_is_finished_once(data, alone, tmp_pat
 CALL = """
 import sys
 from pathlib import Path
-from test_search_on_ray import OPTIONS, backbone, search, striped_manifest
+from tests.support.searches import OPTIONS
+from tests.support.two_tasks import backbone, striped_manifest
+from kerastl import search
 pictures, folder = map(Path, sys.argv[1:])
 print(search(backbone(), striped_manifest(pictures), folder=folder, workers=2, **OPTIONS))
 """

@@ -7,7 +7,6 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from two_tasks import backbone, striped_manifest
 
 from kerastl import search
 from kerastl.errors import InputError
@@ -18,11 +17,8 @@ from kerastl.provenance import training_digest
 from kerastl.search_progress import most_trials
 from kerastl.search_space import SearchSpace
 from kerastl.spec import spec_of
-
-SMALL = {
-    "weights": None, "depths": ["heads", 4], "epochs": 2, "head_epochs": 1, "tuner": "grid",
-    "learning_rate": [1e-3, 1e-2], "depth_decay": 0.7, "dropout": 0.0, "weight_decay": 1e-4,
-}  # fmt: skip
+from tests.support.searches import SMALL, finished
+from tests.support.two_tasks import backbone, striped_manifest
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +31,6 @@ def found(data, tmp_path_factory):
     """A finished search, and what it told."""
     told, folder = [], tmp_path_factory.mktemp("search") / "one"
     return search(backbone(), data, folder=folder, progress=told.append, **SMALL), told
-
-
-def finished(folder):
-    """When each trial's record was written, by trial."""
-    return {p.parent.name: p.stat().st_mtime_ns for p in folder.glob("trials/trial_*/record.json")}
 
 
 def test_every_configuration_is_tried_once(found):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from two_tasks import SHADE, WAY, colour_network, striped_manifest
 
 from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
@@ -8,6 +7,7 @@ from kerastl.manifest import Manifest
 from kerastl.models import create_model
 from kerastl.self_training import self_train
 from kerastl.tasks import Task
+from tests.support.two_tasks import SHADE, WAY, colour_network, striped_manifest
 
 BOTH = Task("has", ["way", "shade"], "multilabel")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tiny_models import TASKS
 
 from kerastl.errors import InputError
 from kerastl.sidecar import describe, read_sidecar, write_sidecar
 from kerastl.tasks import Task
+from tests.support.tiny_models import TASKS
 
 
 def test_what_is_written_is_read_back(tmp_path):

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kerastl
 from kerastl import shards
 from kerastl.content_index import INDEX, contents
 from kerastl.errors import InputError
@@ -22,18 +21,10 @@ from kerastl.shard_array import ShardArray
 from kerastl.shards import read_shard, shard_files, sweep, write_shard
 from kerastl.store import Store
 from kerastl.upkeep import list_store, prune_store, verify_store
+from tests.support.features import key, values
 
 PREFIX = "a" * 32
-TESTS = Path(__file__).parent
-
-
-def key(number):
-    return b"%016d" % number
-
-
-def values(*numbers, shape=(1, 3)):
-    """Features that tell which picture they are of."""
-    return np.array([np.full(shape, n) for n in numbers], "float32").reshape(-1, *shape)
+ROOT = Path(__file__).parent.parent
 
 
 def filled(folder, numbers=range(10), most=4, name=PREFIX):
@@ -369,7 +360,7 @@ import sys, time
 import numpy as np
 from kerastl.filling import fill
 from kerastl.store import Store
-from test_store import key, values
+from tests.support.features import key, values
 folder, log, pause, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 from pathlib import Path
 store = Store(Path(folder), (1, 3), "float32", {})
@@ -387,10 +378,9 @@ assert rows.tolist() == list(range(count)), rows
 
 
 def worker(folder, log, pause, count):
-    paths = [str(TESTS), str(Path(kerastl.__file__).parent.parent)]
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, str(folder), str(log), str(pause), str(count)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 

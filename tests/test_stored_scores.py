@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from two_tasks import WAY, striped_manifest
 
 from kerastl.evaluation import predict_scores
 from kerastl.manifest import Manifest
@@ -8,6 +7,7 @@ from kerastl.models import create_model
 from kerastl.stored_scores import read_scores, stored_scores, write_scores
 from kerastl.tasks import Task
 from kerastl.upkeep import list_store
+from tests.support.two_tasks import WAY, striped_manifest
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import os
@@ -10,28 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from two_nodes import importable, ray_warnings, two_nodes, unused_port
 
 from kerastl import task_pool
 from kerastl.cluster import TRIES
 from kerastl.errors import InputError
 from kerastl.task_pool import open_pool
+from tests.support.jobs import drained, endless, gone, session
+from tests.support.two_nodes import importable, ray_warnings, two_nodes, unused_port
 
 pytestmark = ray_warnings
-
-
-def drained(pool, jobs):
-    """Hand out all jobs, as many as there is room for, and return what is finished."""
-    jobs, under_way = list(jobs), 0
-    while jobs or under_way:
-        while jobs and pool.free:
-            pool.submit(jobs.pop(0))
-            under_way += 1
-        yield pool.next()
-        under_way -= 1
 
 
 def note(folder, name):
@@ -44,19 +32,6 @@ def awaited(path):
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.05)
     return path.exists()
-
-
-def gone(pid):
-    """Whether a process ends within some seconds."""
-    for _ in range(200):
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def meeting(folder):
@@ -93,17 +68,6 @@ def deadly(folder):
         if job == "always" or (job == "once" and (folder / job).read_text() == "x"):
             os.kill(os.getpid(), signal.SIGKILL)
         return job
-
-    return work
-
-
-def endless(folder):
-    def work(job):
-        if job == "short":
-            return job
-        (folder / f"{job}.new").write_text(str(os.getpid()))
-        os.replace(folder / f"{job}.new", folder / f"{job}.pid")
-        time.sleep(600)
 
     return work
 
@@ -249,7 +213,7 @@ CALL = """
 import functools, pathlib, sys
 from kerastl.task_pool import open_pool
 from kerastl import ray_answers
-from test_task_pool import drained, endless
+from tests.support.jobs import drained, endless
 BEFORE
 ray, folder, jobs = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 workers = None if ray else 2
@@ -265,20 +229,6 @@ def started(ray, folder, *jobs, before=""):
         [sys.executable, "-c", CALL.replace("BEFORE", before), ray, str(folder), *jobs],
         env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-
-
-def session(leader):
-    """Ids of the processes that a session's leader began, but for Ray's two agents.
-
-    After a SIGKILL these look for their server for a minute before they end.
-    """
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            told = Path("/proc", name, "cmdline").read_bytes()
-            if os.getsid(int(name)) == leader != int(name) and b"Agent" not in told:
-                found.append(int(name))
-    return found
 
 
 @pytest.mark.slow

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from two_tasks import SHADE, WAY, striped_manifest
 
 from kerastl.errors import InputError
 from kerastl.manifest import Manifest
 from kerastl.task_weights import COLUMNS, _chosen, tune_task_weights
+from tests.support.two_tasks import SHADE, WAY, striped_manifest
 
 QUICK = {"batch_size": 16, "engine": "keras", "dropout": 0.0, "head_epochs": 1}
 

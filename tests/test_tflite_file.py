@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl import conversion
 from kerastl.errors import InputError
 from kerastl.models import create_model
 from kerastl.tflite_file import read_facts
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import contextlib
 import zipfile
 
 import pytest
-from tiny_models import TASKS, patches, tiny
 
 from kerastl import conversion
 from kerastl.errors import InputError
@@ -14,6 +13,7 @@ from kerastl.litert import LiteRTModel
 from kerastl.predictors import KerasPredictor
 from kerastl.tasks import Task
 from kerastl.tflite_metadata import read_metadata, with_metadata
+from tests.support.tiny_models import TASKS, patches, tiny
 
 ODD = (
     Task('größe, "x"', ["a,b", "c\nd", "大", "it's"]),

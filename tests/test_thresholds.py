@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
-from tiny_models import TASKS, on_disk, patches, tiny
 
 from kerastl.bootstrap import resampled
 from kerastl.errors import InputError
@@ -24,6 +23,7 @@ from kerastl.spec import spec_of
 from kerastl.tasks import Task
 from kerastl.thresholds import choose_thresholds, tune_thresholds
 from kerastl.training import fit
+from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 ORACLES = {
     "f1": sk.f1_score,

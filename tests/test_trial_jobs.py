@@ -7,7 +7,6 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from two_tasks import backbone, striped_manifest
 
 from kerastl.errors import InputError
 from kerastl.evaluation import predict_scores
@@ -20,6 +19,7 @@ from kerastl.task_pool import open_pool
 from kerastl.trial_jobs import Job, give_up, read_record, read_rows, run_job
 from kerastl.trial_scores import trial_score
 from kerastl.upkeep import list_store
+from tests.support.two_tasks import backbone, striped_manifest
 
 VALUES = {
     "trainable": "4", "learning_rate": 1e-3, "depth_decay": 0.7, "dropout": 0.0,

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
-from trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores
 
 from kerastl.errors import InputError
 from kerastl.scores import score
 from kerastl.tasks import Task
 from kerastl.trial_scores import left_out, measure_name, task_scores, trial_score
+from tests.support.trial_records import DEFECT, KIND, TAGS, drawn_labels, drawn_scores
 
 TASKS = (DEFECT, KIND, TAGS)
 LABELS = drawn_labels(TASKS)

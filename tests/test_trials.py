@@ -2,7 +2,6 @@ import os
 
 import numpy as np
 import pytest
-from two_tasks import SHADE, WAY, striped_manifest
 
 from kerastl.cuts import split
 from kerastl.errors import InputError
@@ -14,6 +13,7 @@ from kerastl.trainable import weights_digest
 from kerastl.training import fit
 from kerastl.trials import Settings, Trials
 from kerastl.upkeep import list_store
+from tests.support.two_tasks import SHADE, WAY, striped_manifest
 
 QUICK = {"batch_size": 16, "head_epochs": 1, "engine": "keras"}
 

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl.conversion import to_float32
 from kerastl.exporting import export
@@ -20,6 +19,7 @@ from kerastl.pictures import load_picture
 from kerastl.predictors import KerasPredictor, load_predictor
 from kerastl.sidecar import write_sidecar
 from kerastl.try_server import open_server
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 BROWSER = Path(__file__).parent / "browser"
 FRAME = (64, 48)

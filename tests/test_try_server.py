@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tiny_models import SIZE, TASKS, patches, tiny
 
 from kerastl.conversion import to_float32, to_int8
 from kerastl.errors import InputError
@@ -25,6 +24,7 @@ from kerastl.litert import LiteRTModel
 from kerastl.sidecar import write_sidecar
 from kerastl.try_files import PAGE, find_file
 from kerastl.try_server import open_server
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 BYTES = SIZE * SIZE * 3
 

@@ -7,12 +7,19 @@ import gc
 
 import pandas as pd
 import pytest
-from tiny_models import on_disk, tiny
-from two_nodes import call, ray_warnings, square_while_one_dies, teller, two_nodes, unused_port
 
 from kerastl import picture_scores
 from kerastl.cluster import run_blocks
 from kerastl.prediction import predict
+from tests.support.tiny_models import on_disk, tiny
+from tests.support.two_nodes import (
+    call,
+    ray_warnings,
+    square_while_one_dies,
+    teller,
+    two_nodes,
+    unused_port,
+)
 
 pytestmark = [pytest.mark.slow, ray_warnings]
 

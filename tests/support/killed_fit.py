@@ -11,10 +11,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from conftest import small_network
 
 import kerastl
 import kerastl.store
+from tests.support.networks import small_network
 
 EPOCHS = {"head_epochs": 3, "epochs": 7}
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import keras_tuner
 import pandas as pd
-from conftest import small_network
-from two_tasks import SHADE
 
 import kerastl
 from kerastl.manifest import Manifest
+from tests.support.networks import small_network
+from tests.support.two_tasks import SHADE
 
 TRIALS, HEADS, EPOCHS = 4, 1, 3
 MOST = 240.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 # Ray warns of its own settings when it makes its own context.
 ray_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -22,7 +22,7 @@ ray_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.c
 def importable():
     """Let the processes that are started meanwhile find kerastl and the tests' modules."""
     with pytest.MonkeyPatch.context() as patch:
-        places = [str(TESTS.parent), str(TESTS), *sys.path]
+        places = [str(ROOT), *sys.path]
         patch.setenv("PYTHONPATH", os.pathsep.join(places))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Else gRPC may end the process that a cluster forks for a client from outside.
@@ -100,7 +100,6 @@ CALL = """
 import sys
 from kerastl.cluster import run_blocks
 from kerastl.errors import InputError
-from two_nodes import teller
 try:
     print(sorted(run_blocks(teller, [1, 2, 3], ray=sys.argv[1])))
 except InputError as error:

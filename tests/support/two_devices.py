@@ -13,8 +13,6 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import tensorflow as tf
-from conftest import small_network, stripes
-from masked_oracle import oracle, slopes
 
 from kerastl.devices import WholeBatchLoss
 from kerastl.errors import InputError
@@ -22,6 +20,8 @@ from kerastl.losses import MaskedBinaryCrossentropy
 from kerastl.models import classifier, multitask_classifier
 from kerastl.tasks import Task
 from kerastl.training import fit
+from tests.support.masked_oracle import oracle, slopes
+from tests.support.networks import small_network, stripes
 
 TASKS = [
     Task("a", ["x", "y"], "binary"), Task("b", ["u", "v"]), Task("c", ["p", "q"], "multilabel"),
