@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "kerastl/__init__.py").read_text(), re.M)[1]
@@ -23,9 +23,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=["kerastl"],
+    packages=find_packages(include=["kerastl", "kerastl.*"]),
     data_files=[("share/kerastl/recipes", sorted(map(str, Path("recipes").glob("*.py"))))],
-    package_data={"kerastl": ["py.typed", "page/*"]},
+    package_data={"kerastl": ["py.typed"], "kerastl.deploy.preview": ["page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.19",
@@ -65,7 +65,7 @@ setup(
             "ruff==0.17.6",
         ],
     },
-    entry_points={"console_scripts": ["kerastl=kerastl.cli:main"]},
+    entry_points={"console_scripts": ["kerastl=kerastl.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from measuring import HEADER
 
-from kerastl.batches import count_cores
+from kerastl.data.batches import count_cores
 
 HERE = Path(__file__).parent
 MARKERS = "<!-- {}: begin -->", "<!-- {}: end -->"

@@ -13,9 +13,9 @@ import statistics
 from measuring import seconds
 
 import kerastl
-from kerastl.batches import iter_batches
-from kerastl.engines import choose_engine, difference, forward
-from kerastl.openvino_engine import precisions
+from kerastl.data.batches import iter_batches
+from kerastl.features.engines import choose_engine, difference, forward
+from kerastl.features.openvino import precisions
 
 
 def turns(engines, images, rounds):

@@ -21,10 +21,10 @@ import tensorflow as tf
 from measuring import seconds
 
 import kerastl
-from kerastl.batches import ordered_map
-from kerastl.engines import choose_engine
-from kerastl.openvino_core import core
-from kerastl.pictures import load_picture
+from kerastl.data.batches import ordered_map
+from kerastl.data.pictures import load_picture
+from kerastl.features.engines import choose_engine
+from kerastl.features.openvino import core
 
 SIZE, BATCH = (224, 224), 32
 HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}

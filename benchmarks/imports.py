@@ -17,7 +17,7 @@ from measuring import row, seconds, show
 WAYS = {
     "python": ["-c", "pass"],
     "import kerastl": ["-c", "import kerastl"],
-    "kerastl --help": ["-c", "from kerastl.cli import main; main()", "--help"],
+    "kerastl --help": ["-c", "from kerastl.cli.main import main; main()", "--help"],
     "import keras": ["-c", "import keras"],
 }
 

@@ -27,8 +27,8 @@ from PIL import Image, ImageFilter
 from sklearn.datasets import load_sample_images
 
 import kerastl
-from kerastl.batches import iter_batches, ordered_map
-from kerastl.pictures import load_picture
+from kerastl.data.batches import iter_batches, ordered_map
+from kerastl.data.pictures import load_picture
 
 WIDTH, HEIGHT = 4000, 3000
 

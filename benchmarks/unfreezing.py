@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 from unfreezing_runs import options, some
 
 import kerastl
-from kerastl.paired_scores import score_trials
+from kerastl.scoring.trial_scores import score_trials
 
 TARGET = "\u2265 5"
 

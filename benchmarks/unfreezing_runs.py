@@ -24,10 +24,10 @@ import tensorflow as tf
 from frozen_runs import SIZE, some
 
 import kerastl
-from kerastl.evaluation import predict_scores
-from kerastl.models import compile_model
-from kerastl.search_space import depth_policy
-from kerastl.trial_jobs import read_record
+from kerastl.inference.evaluation import predict_scores
+from kerastl.models.factories import compile_model
+from kerastl.tuning.space import depth_policy
+from kerastl.tuning.trial_jobs import read_record
 
 BATCH, HEADS, WARMUP, DECAY = 32, 10.0, 0.1, 1e-4
 """As kerastl has them by default; the heads' rate is ten times the tail's."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, their digests, and the settings that one of them keeps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,58 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerastl.errors import InputError
+
+
+def hold_to(path: Path, given: Mapping[str, str], other: str, damaged: str) -> None:
+    """Compare settings with those that a file keeps.
+
+    Args:
+        path: A JSON file.
+        given: Settings by name.
+        other: What is said where they differ.
+        damaged: What is said of a file that cannot be read.
+
+    Raises:
+        InputError: Naming each setting that differs.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "settings.json")
+        >>> size = path.write_text('{"epochs": "5"}')
+        >>> hold_to(path, {"epochs": "5"}, "Another fit.", "Damaged.")
+        >>> hold_to(path, {"epochs": "9", "seed": "1"}, "Another fit.", "Damaged.")
+        Traceback (most recent call last):
+        kerastl.errors.InputError: Another fit.
+          epochs: 5 there, 9 here
+          seed: not given there, 1 here
+    """
+    there = _read(path, damaged)
+    faults = [
+        f"{name}: {there.get(name, 'not given')} there, {given.get(name, 'not given')} here"
+        for name in sorted({*there, *given})
+        if there.get(name) != given.get(name)
+    ]
+    if faults:
+        raise InputError(other, faults)
+
+
+def _read(path: Path, damaged: str) -> dict[str, str]:
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(damaged) from error
+    if not isinstance(there, dict):
+        raise InputError(damaged)
+    return there
+
 
 DIGEST = 16
 """Bytes of a file's digest."""
@@ -97,3 +144,75 @@ def file_digest(path: str | Path) -> bytes:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()
+
+
+def same_content(paths: Sequence[str]) -> np.ndarray:
+    """A number for each file; files of identical content share theirs.
+
+    Only files of equal size are read. Empty files and files that cannot be read
+    are never the same as another.
+
+    Args:
+        paths: The files.
+
+    Returns:
+        int64 `[len(paths)]`: the position of the first file of that content.
+
+    Example:
+        >>> same_content(["no/such/file", "nor/this"]).tolist()
+        [0, 1]
+    """
+    sizes = [_size(p) for p in paths]
+    shared = {size for size, n in Counter(sizes).items() if n > 1 and size > 0}
+    first: dict[bytes, int] = {}
+    found = np.arange(len(paths))
+    for row, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+        digest = content_digest(path) if size in shared else None
+        if digest is not None:
+            found[row] = first.setdefault(digest, row)
+    return found
+
+
+def content_digest(path: str) -> bytes | None:
+    """A digest of a file's content; None where it cannot be read.
+
+    The cause is told when the picture is read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        16 bytes, or None.
+
+    Example:
+        >>> len(content_digest(os.devnull)), content_digest("no/such/file")
+        (16, None)
+    """
+    try:
+        return file_digest(path)
+    except OSError:
+        return None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return -1
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file; of a folder, that of the lines `sha256sum` has for its files.
+
+    The lines are sorted by the paths inside the folder: what
+    `find . -type f | sort | xargs sha256sum | sha256sum` says there.
+
+    Example:
+        >>> sha256(Path(os.devnull))[:8]
+        'e3b0c442'
+    """
+    if not path.is_dir():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    names = sorted(f"./{p.relative_to(path).as_posix()}" for p in path.rglob("*") if p.is_file())
+    lines = [f"{sha256(path / name)}  {name}\n" for name in names]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

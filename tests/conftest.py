@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from PIL import Image
 
-from kerastl.cli import main
+from kerastl.cli.main import main
 from tests.support.networks import small_network, stripes
 
 NOBODY = 65534

@@ -1,118 +1,103 @@
-"""The house: who may import whom, and what loads when."""
+"""The house: which room may use which, and what loads when."""
 
 import ast
+import graphlib
 
 import pytest
 
 import kerastl
-from tests.support.commands import PACKAGE, loaded_after
+from tests.support.commands import PACKAGE, ROOT, loaded_after
 
-# The floors, lowest first. A module imports only from floors below its own, and
-# on its own floor only from those listed before it.
-FLOORS = {
-    "words": [
-        "errors", "files", "kept_settings", "streams", "tasks", "pictures", "uncertain",
-        "manifest", "contents", "exchange", "splits", "assembly", "cells", "tags", "inferred",
-        "coverage", "tables", "folders", "readers", "tfds", "solar_cells", "label_counts",
-        "arrays", "balance", "batches", "decisions", "measures", "bootstrap", "scores",
-        "differences", "hiding",
-    ],
-    "parts": [
-        "torch_weights", "efficientnet_lite_weights", "efficientnet_lite", "applications",
-        "graph", "augmentation", "images", "orientation", "resizing", "decoding",
-        "backbones", "losses", "layers", "metrics", "heads", "spec",
-    ],
-    "core": ["cuts", "trainable", "models", "saving"],
-    "features": [
-        "openvino_core", "openvino_engine", "engines",
-        "network_key", "feature_recipe", "shards", "part_files", "shard_array", "content_index",
-        "store", "engine_record", "room", "upkeep", "filling", "extraction", "ray_connection",
-        "ray_answers", "worker_shares", "cluster", "task_pool", "blocks", "feature_sources",
-        "features", "feature_chain", "sampling", "gathering", "optimizers",
-    ],
-    "verbs": [
-        "progress", "resume", "devices", "listeners", "datasets", "training_data", "provenance",
-        "source_options", "sources", "training", "formats", "sidecar", "litert",
-        "tflite_file", "latency",
-        "onnx_model", "openvino_model", "predictors", "picture_scores",
-        "prediction_parts", "prediction_blocks", "prediction",
-        "evaluation", "thresholds", "drawing", "plots", "reports",
-        "conversion", "saved_model_writer", "tflite_metadata", "onnx_conversion",
-        "format_files",
-        "quantization_advice", "export_report", "agreement", "contract", "export_folder",
-        "exporting", "file_check", "handover", "handover_json", "learnt_stages", "pipeline_stages",
-        "pipeline", "pipeline_files", "paired_interval", "attribution_plot", "attribution_report",
-        "attribution", "runs", "stored_scores", "trials",
-        "subsets", "power_law", "curve_errors", "crossings", "curve_plot",
-        "curve_report", "kept_trials", "curve_data", "learning_curves", "curve_candidates",
-        "parallel_heads", "self_training", "policy_report", "policies", "joint_report",
-        "task_weights",
-        "search_space", "search_features", "search_bases", "phase_callbacks", "trial_fits",
-        "hypermodel",
-        "trial_scores", "paired_scores", "depth_choice",
-        "leaderboard_plot", "leaderboard", "oracles", "trial_jobs", "search_loop",
-        "search_progress", "search_settings", "searching",
-    ],
-    "edge": [
-        "console", "arguments", "picture_list", "network_verbs", "label_verbs", "verbs",
-        "feature_verbs", "cache_verbs", "search_verbs", "curve_verbs", "litert_js", "try_files",
-        "try_server", "export_verbs", "recipes", "demo",
-        "options", "cli_models", "cli_labels", "cli_features", "cli_networks", "cli_search",
-        "cli_curve", "cli_export", "cli",
-    ],
+# Rooms and single files, lowest first. A module imports from those before its own, and within its
+# own room in any order that is no circle.
+ORDER = (
+    "lazy", "errors", "files", "terminal", "plotting", "distributed", "data", "data.readers",
+    "scoring", "losses", "layers", "metrics", "models", "features.store", "features", "training",
+    "inference", "pipelines", "tuning", "deploy", "deploy.preview", "experiments",
+    "experiments.curves", "cli",
+)  # fmt: skip
+NO_KERAS = ("data", "data.readers", "scoring", "features.store", "distributed")
+HEAVY = {"keras", "tensorflow", "keras_tuner"}
+
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "__init__"
 }  # fmt: skip
-ORDER = [module for floor in FLOORS.values() for module in floor]
-FILES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
+FOLDERS = sorted({path.parent for path in FILES.values()} - {PACKAGE})
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
-def imported(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kerastl"):
-            inner = node.module.removeprefix("kerastl").lstrip(".")
-            yield from [inner] if inner else [a.name for a in node.names]
+def room(module):
+    """The room that a module stands in: the longest name of the order that it begins with."""
+    return max((name for name in ORDER if f"{module}.".startswith(f"{name}.")), key=len)
+
+
+def imported(path, package="kerastl"):
+    """The modules of a package that a file imports anywhere, without the package's name."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{package}."):
+            inner = node.module.partition(".")[2]
+            for name in (".".join(filter(None, (inner, alias.name))) for alias in node.names):
+                yield name if name in FILES or package != "kerastl" else inner
         elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("kerastl.") for a in node.names
-                        if a.name.startswith("kerastl."))  # fmt: skip
+            names = (alias.name.partition(".") for alias in node.names)
+            yield from (inner for first, _, inner in names if first == package)
 
 
-def top_level(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
-    for node in tree.body:
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+def top_level(path):
+    """The packages that a file imports when it is loaded."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         yield from (name.partition(".")[0] for name in names)
 
 
-def test_every_module_has_a_floor():
-    assert len(FILES) > 40
-    assert sorted(ORDER) == FILES
-
-
 def test_the_imports_are_found():
-    """Only these import nothing of kerastl's: else the next test would have nothing to hold."""
-    alone = {"curve_errors", "errors", "exchange", "options", "orientation", "progress", "resizing",
-             "streams"}  # fmt: skip
-    assert {m for m in FILES if not set(imported(m))} == alone
-    assert {"augmentation", "spec", "trainable", "features"} <= set(imported("training"))
+    """Else the next tests would have nothing to hold."""
+    assert len(FILES) > 100
+    assert {"models.spec", "models.trainable", "training.sources"} <= set(
+        imported(FILES["training.fitting"])
+    )
+    assert "cli.train" in set(imported(FILES["cli.main"]))
+    assert {room(module) for module in FILES} == set(ORDER)
 
 
 @pytest.mark.parametrize("module", FILES)
 def test_imports_only_go_down(module):
-    place = ORDER.index(module)
-    upward = [m for m in imported(module) if m in ORDER and ORDER.index(m) >= place]
-    assert upward == []
-    assert all(m in ORDER or m == "__version__" for m in imported(module))
+    place = ORDER.index(room(module))
+    used = {room(m) for m in imported(FILES[module]) if m} - {room(module)}
+    assert [name for name in used if ORDER.index(name) > place] == []
 
 
-@pytest.mark.parametrize("module", FLOORS["words"])
-def test_the_lowest_floor_knows_no_keras(module):
-    assert not {"keras", "tensorflow", "keras_tuner"} & set(top_level(module))
+def test_no_import_is_a_circle():
+    graph = {module: set(imported(path)) - {"", module} for module, path in FILES.items()}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(FILES)
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_a_file_is_one_room(module):
-    assert len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) <= 300
+@pytest.mark.parametrize("module", [m for m in FILES if room(m) in NO_KERAS])
+def test_data_scores_and_stores_know_no_keras(module):
+    assert not HEAVY & set(top_level(FILES[module]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_folder_says_what_it_is_for_and_loads_nothing(folder):
+    face = folder / "__init__.py"
+    words = ast.get_docstring(ast.parse(face.read_text("utf-8")))
+    assert "May use:" in words
+    assert 3 <= len(words.splitlines()) <= 12
+    assert set(top_level(face)) <= {"kerastl"}
+    assert set(imported(face)) <= {"lazy"}
+
+
+def test_no_folder_and_no_file_bears_a_name_that_it_would_shadow():
+    """Python binds a submodule that was imported to its name in the package."""
+    single = {"layers", "losses", "metrics"}
+    assert single < set(kerastl.__all__)
+    assert not set(kerastl.__all__) - single & {path.stem for path in PACKAGE.iterdir()}
+    for folder in FOLDERS:
+        package = ".".join(("kerastl", *folder.relative_to(PACKAGE).parts))
+        names = getattr(__import__(package, fromlist=["__all__"]), "__all__", [])
+        assert not set(names) & {path.stem for path in folder.iterdir()}, package
 
 
 @pytest.mark.parametrize(
@@ -120,7 +105,7 @@ def test_a_file_is_one_room(module):
     [
         "import kerastl; dir(kerastl); kerastl.Task",
         "import sys; sys.argv = ['kerastl', '--help']\n"
-        "from kerastl.cli import main\ntry: main()\nexcept SystemExit: pass",
+        "from kerastl.cli.main import main\ntry: main()\nexcept SystemExit: pass",
     ],
 )
 def test_neither_import_nor_help_loads_keras(code):
@@ -128,7 +113,7 @@ def test_neither_import_nor_help_loads_keras(code):
 
 
 def test_reading_data_loads_no_keras():
-    assert not {"keras", "tensorflow"} & loaded_after("import kerastl; kerastl.read_folder")
+    assert not HEAVY & loaded_after("import kerastl; kerastl.read_folder")
 
 
 @pytest.mark.parametrize("name", [n for n in kerastl.__all__ if n != "__version__"])
@@ -140,12 +125,6 @@ def test_every_public_name_loads_and_is_documented(name):
     assert not first.startswith(f"{name}(")
 
 
-def test_no_public_name_is_a_module_that_would_shadow_it():
-    """Python binds a submodule that was imported to its name in the package."""
-    assert not set(kerastl._MODULE) & set(FILES)
-    assert set(kerastl._MODULES) < set(FILES)
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kerastl.nothing
@@ -153,8 +132,19 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_no_unsafe_deserialisation():
     """Pickle is read by the one restricted reader only, and nothing is evaluated."""
-    for module in FILES:
-        names = {n.id for n in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
-                 if isinstance(n, ast.Name)}  # fmt: skip
+    for module, path in FILES.items():
+        names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
         assert not {"eval", "exec", "__import__"} & names, module
-        assert "pickle" not in set(top_level(module)) or module == "torch_weights"
+        assert "pickle" not in set(top_level(path)) or module == "models.torch_weights"
+
+
+def test_no_test_imports_from_another():
+    """What several tests share lies in tests/support."""
+    for path in TESTS:
+        shared = [name for name in imported(path, "tests") if "test_" in name]
+        assert not shared, path
+
+
+def test_tests_mirror_the_rooms():
+    rooms = {path.parent.relative_to(ROOT / "tests") for path in TESTS}
+    assert {folder.relative_to(PACKAGE) for folder in FOLDERS} <= rooms

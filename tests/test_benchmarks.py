@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.commands import ROOT
+
 SCRIPTS = sorted(p.name for p in (ROOT / "benchmarks").glob("*.py"))
 HELPERS = {"measuring.py"}
 

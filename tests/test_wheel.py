@@ -5,15 +5,14 @@ import shutil
 import subprocess
 import sys
 import venv
-from pathlib import Path
 
 import pytest
 
 import kerastl
+from tests.support.commands import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent
 SOURCES = ("kerastl", "recipes", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 PAGE = ("index.html", "try.css", "try.js")
 

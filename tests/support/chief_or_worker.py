@@ -13,7 +13,7 @@ import keras_tuner
 import pandas as pd
 
 import kerastl
-from kerastl.manifest import Manifest
+from kerastl.data.manifest import Manifest
 from tests.support.networks import small_network
 from tests.support.two_tasks import SHADE
 

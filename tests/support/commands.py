@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-SCRIPT = "from kerastl.cli import main; main()"
+SCRIPT = "from kerastl.cli.main import main; main()"
 
 PACKAGE = ROOT / "kerastl"
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
-from kerastl.handover import ImageType
-from kerastl.models import classifier
-from kerastl.pipeline_stages import Stage
-from kerastl.training import fit
+from kerastl.models.factories import classifier
+from kerastl.pipelines.stages import Stage
+from kerastl.pipelines.types import ImageType
+from kerastl.training.fitting import fit
 
 SIDE, DIGIT = 24, 8
 CLASSES = [str(i) for i in range(10)]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from kerastl.deploy.exporting import export
 from kerastl.errors import InputError
-from kerastl.exporting import export
-from kerastl.heads import head_names
-from kerastl.spec import spec_of
+from kerastl.models.factories import head_names
+from kerastl.models.spec import spec_of
 
 
 def contents(folder):

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kerastl.augmentation import augmenter
-from kerastl.blocks import in_blocks
-from kerastl.content_index import contents
-from kerastl.cuts import split
-from kerastl.feature_recipe import Recipe
-from kerastl.filling import complete
-from kerastl.manifest import Manifest
-from kerastl.store import Store
-from kerastl.tasks import Task
+from kerastl.data.manifest import Manifest
+from kerastl.data.tasks import Task
+from kerastl.features.blocks import in_blocks
+from kerastl.features.extraction import complete
+from kerastl.features.recipe import Recipe
+from kerastl.features.store.index import contents
+from kerastl.features.store.store import Store
+from kerastl.models.cuts import split
+from kerastl.training.augmentation import augmenter
 from tests.support.networks import small_network
 
 COUNT = 30

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import kerastl
-import kerastl.store
+import kerastl.features.store.store
 from tests.support.networks import small_network
 
 EPOCHS = {"head_epochs": 3, "epochs": 7}
@@ -35,7 +35,7 @@ class Tell(keras.callbacks.Callback):
 
 
 def main(pictures, folder, out, views):
-    kerastl.store.SHARD_ROWS = 32
+    kerastl.features.store.store.SHARD_ROWS = 32
     data = kerastl.read_folder(pictures)
     model = kerastl.classifier(small_network(0.3), data.tasks[0].classes, trainable="stage1")
     changes = [keras.layers.RandomTranslation(0.2, 0.2), keras.layers.RandomFlip()]

@@ -2,11 +2,11 @@
 
 import math
 
-from kerastl.oracles import make_oracle
-from kerastl.search_loop import run_search
-from kerastl.search_space import SearchSpace
-from kerastl.task_pool import Finished
-from kerastl.trial_jobs import Job, Outcome
+from kerastl.distributed.pool import Finished
+from kerastl.tuning.loop import run_search
+from kerastl.tuning.oracles import make_oracle
+from kerastl.tuning.space import SearchSpace
+from kerastl.tuning.trial_jobs import Job, Outcome
 
 SPACE = SearchSpace(
     ("heads", "stage4", "all"), learning_rate=[1e-4, 1e-3, 1e-2], depth_decay=0.7,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kerastl.attribution_report import StageCost
-from kerastl.differences import Difference
+from kerastl.pipelines.attribution_report import StageCost
+from kerastl.scoring.differences import Difference
 
 
 def by(value, half=0.03):

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kerastl.manifest import Manifest
-from kerastl.models import create_model
-from kerastl.tasks import Task
+from kerastl.data.manifest import Manifest
+from kerastl.data.tasks import Task
+from kerastl.models.factories import create_model
 
 SIZE = 16
 TASKS = (

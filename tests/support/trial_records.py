@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kerastl.leaderboard import TrialRecord
-from kerastl.tasks import Task
+from kerastl.data.tasks import Task
+from kerastl.tuning.leaderboard import TrialRecord
 
 DEFECT = Task("defect", ["no", "yes"], "binary")
 KIND = Task("kind", ["a", "b", "c"])

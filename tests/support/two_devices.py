@@ -14,12 +14,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl.devices import WholeBatchLoss
+from kerastl.data.tasks import Task
 from kerastl.errors import InputError
 from kerastl.losses import MaskedBinaryCrossentropy
-from kerastl.models import classifier, multitask_classifier
-from kerastl.tasks import Task
-from kerastl.training import fit
+from kerastl.models.factories import classifier, multitask_classifier
+from kerastl.training.fitting import fit
+from kerastl.training.mirrored import WholeBatchLoss
 from tests.support.masked_oracle import oracle, slopes
 from tests.support.networks import small_network, stripes
 

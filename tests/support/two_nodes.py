@@ -98,8 +98,9 @@ def unused_port():
 # In a process of its own: in this one an open connection would serve.
 CALL = """
 import sys
-from kerastl.cluster import run_blocks
+from kerastl.distributed.blocks import run_blocks
 from kerastl.errors import InputError
+from tests.support.two_nodes import teller
 try:
     print(sorted(run_blocks(teller, [1, 2, 3], ray=sys.argv[1])))
 except InputError as error:

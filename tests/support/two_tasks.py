@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from kerastl.manifest import Manifest
-from kerastl.tasks import Task
+from kerastl.data.manifest import Manifest
+from kerastl.data.tasks import Task
 
 WAY = Task("way", ["across", "down"], "binary")
 SHADE = Task("shade", ["dark", "light"])

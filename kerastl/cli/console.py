@@ -1,0 +1,125 @@
+"""What the command line shows, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kerastl.errors import InputError, shorten
+from kerastl.terminal import quiet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+FAULT = 2
+INTERRUPTED = 130
+
+
+def say(text: object = "", style: str = "") -> None:
+    """Print text as it is: brackets in a user's words are no markup."""
+    out.print(Text(str(text), style=style), soft_wrap=True)
+
+
+def title(text: str) -> None:
+    """Print the heading of a section."""
+    out.print()
+    say(text, style="bold")
+
+
+def show_frame(frame: pd.DataFrame) -> None:
+    """Print a frame as a table, numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, column in frame.items():
+        numeric = column.dtype.kind in "iuf"
+        table.add_column(Text(str(name)), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(_cell(value)) for value in row))
+    out.print(table)
+
+
+def say_skipped(skipped: Mapping[str, str]) -> None:
+    """Print the pictures that could not be used, each with its cause."""
+    if not skipped:
+        return
+    one = len(skipped) == 1
+    what = "1 file that is no picture" if one else f"{len(skipped)} files that are no pictures"
+    title(f"Skipped: {what}")
+    for path, cause in skipped.items():
+        say(f"{path}: {cause}")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Import what loads TensorFlow, without its start-up notes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with quiet(tell=True):
+        yield
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn a user's fault into a sentence and exit code 2, an interruption into 130."""
+    try:
+        yield
+    except InputError as error:
+        err.print(Text(f"Error: {error.message}", style="red"), soft_wrap=True)
+        for line in shorten(error.faults):
+            err.print(Text(f"  {line}"), soft_wrap=True)
+        raise SystemExit(FAULT) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        words = f"Error: {error.strerror}:{where}. What was written before is whole."
+        err.print(Text(words, style="red"), soft_wrap=True)
+        raise SystemExit(FAULT) from None
+    except KeyboardInterrupt:
+        words = "Interrupted. What lies in a --cache folder is kept; train and demo take --resume."
+        err.print(Text(words, style="red"))
+        raise SystemExit(INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def goes_on(folder: Path) -> Iterator[list[int]]:
+    """Say of an interruption that the same command goes on; the list has those asked for.
+
+    Python drops an interruption that meets a destructor, and TensorFlow has many: whoever
+    goes through the parts of the work looks at the list, and interrupts after all.
+    """
+    asked: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield asked
+    except KeyboardInterrupt:
+        words = f"Interrupted. The same command goes on from what is done, in {folder}."
+        err.print(Text(words, style="red"), soft_wrap=True)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,145 @@
+"""Unknown labels: counting them, choosing what a ? means, one network for all tasks or several."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kerastl.cli.console import loading, say, title
+from kerastl.cli.options import (
+    DEFAULT_BACKBONE,
+    Backbone,
+    Cache,
+    Data,
+    Epochs,
+    ImageSize,
+    Seed,
+    TaskNames,
+    Trainable,
+    Uncertain,
+    Unknown,
+    Unsure,
+    Weights,
+    none,
+    policy,
+    reading,
+)
+from kerastl.terminal import steps_shown
+
+if TYPE_CHECKING:
+    from kerastl.data.manifest import Manifest
+
+PANEL = "Unknown labels"
+app = typer.Typer()
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Example: kerastl labels findings.csv --unsure maybe --unknown n/a",
+)
+def labels(
+    data: Data,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the splits.")] = 0,
+) -> None:
+    """Count the labels of a table, known and unknown, and name those that cannot be learnt."""
+    with loading():
+        from kerastl.cli.runs import open_data
+
+    say_labels(open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain)))
+
+
+def say_labels(manifest: Manifest) -> None:
+    """Print the pictures of a manifest, and how many labels are known."""
+    from kerastl.data.labels import label_report
+
+    say(manifest.summary())
+    title("Labels: positive/known")
+    say(label_report(manifest))
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example: kerastl policies findings.csv --unsure maybe")
+def policies(
+    data: Data,
+    backbone: Backbone = DEFAULT_BACKBONE,
+    weights: Weights = "imagenet",
+    image_size: ImageSize = None,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Hidings of known labels, each with a seed.")
+    ] = 5,
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    seed: Seed = 0,
+    cache: Cache = None,
+) -> None:
+    """Choose by evidence what a ? means in training, label by label."""
+    with loading():
+        from kerastl.cli.runs import named_backbone, open_data
+        from kerastl.experiments.policies import compare_policies
+        from kerastl.models.factories import create_model
+
+    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, None))
+    net = create_model(
+        named_backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
+        seed=seed,
+    )  # fmt: skip
+    with steps_shown() as progress:
+        report = compare_policies(
+            net, manifest, repeats=repeats, seed=seed, cache=cache, progress=progress
+        )
+    say(report)
+    chosen = {c: v for c, v in report.uncertain().items() if v != "ignore"}
+    if chosen:
+        words = " ".join(f"--uncertain {shlex.quote(f'{c}={v}')}" for c, v in chosen.items())
+        say(f"\nNext:  kerastl train {shlex.quote(data)} {words}")
+    if report.self_trained:
+        say(f"\n{', '.join(report.self_trained)}: kerastl.self_train, in Python, gives the labels.")
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Example: kerastl joint-or-separate cells.csv --repeats 5 --cache work/",
+)
+def joint_or_separate(
+    data: Data,
+    backbone: Backbone = DEFAULT_BACKBONE,
+    weights: Weights = "imagenet",
+    trainable: Trainable = "stage4",
+    image_size: ImageSize = None,
+    epochs: Epochs = 12,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Networks of each kind, each with a seed.")
+    ] = 3,
+    equal: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="What both ways have alike: epochs (of every network) or compute (in all).",
+        ),
+    ] = "epochs",
+    task: TaskNames = None,
+    unknown: Unknown = None,
+    unsure: Unsure = None,
+    uncertain: Uncertain = None,
+    seed: Seed = 0,
+    cache: Cache = None,
+) -> None:
+    """Compare one network for all tasks with one for each, and flag negative transfer."""
+    with loading():
+        from kerastl.cli.runs import named_backbone, open_data
+        from kerastl.experiments.joint import joint_or_separate as compare_joint
+
+    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain))
+    with steps_shown() as progress:
+        report = compare_joint(
+            named_backbone(backbone), manifest, weights=none(weights),
+            trainable=policy(trainable), image_size=image_size, epochs=epochs, repeats=repeats,
+            equal=equal, seed=seed, cache=cache, progress=progress, verbose=0,
+        )  # fmt: skip
+    say(report)

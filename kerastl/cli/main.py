@@ -1,0 +1,59 @@
+"""The command line: one verb for each thing to do, the same options everywhere.
+
+The verbs stand in eight rooms. None of them loads Keras before a verb is called.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kerastl import __version__
+from kerastl.cli import curve, demo, export, labels, networks, search, train
+from kerastl.cli import features as cli_features
+from kerastl.cli.console import explained
+
+
+class _Explained(TyperGroup):
+    """The group of all verbs, which says in a sentence what is wrong."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with explained():  # inside: Typer would end an interruption without a word
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="kerastl",
+    cls=_Explained,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder of class folders.",
+)
+for room in (
+    train, search, curve, export, labels, cli_features, networks, demo,
+):  # fmt: skip
+    app.add_typer(room.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kerastl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """From a folder of pictures, some labels unknown, to a checked model on a phone."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="kerastl")

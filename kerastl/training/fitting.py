@@ -1,0 +1,302 @@
+"""fit: heads first, then the tail, on features of the frozen prefix computed once."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from kerastl.errors import InputError
+from kerastl.features.extract import length
+from kerastl.models.graph import weights_digest
+from kerastl.models.spec import Trainable, spec_of, with_spec
+from kerastl.models.trainable import Movement, movement, moving_weights, set_trainable
+from kerastl.training.augmentation import Augment
+from kerastl.training.callbacks import (
+    Drawn,
+    EpochBar,
+    KeepState,
+    Order,
+    Rate,
+    Resume,
+    callbacks_of,
+    counts_batches,
+)
+from kerastl.training.data import parts, training_digest
+from kerastl.training.mirrored import over_devices, strategy_of
+from kerastl.training.optimizers import DepthwiseAdamW, depth_multipliers, schedule
+from kerastl.training.sampling import Gathered, hasten
+from kerastl.training.sources import Options, Source
+
+log = logging.getLogger("kerastl")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training: what trains, how long and how fast."""
+
+    name: str
+    trainable: Trainable
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a fit that its phases share."""
+
+    batch_size: int
+    warmup: float
+    weight_decay: float
+    depth_decay: float
+    patience: int
+    seed: int
+    verbose: int
+
+
+def fit(
+    model: keras.Model,
+    train: Any,
+    validation_data: Any = None,
+    *,
+    epochs: int = 20,
+    head_epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float = 3e-4,
+    head_learning_rate: float = 3e-3,
+    depth_decay: float = 0.7,
+    weight_decay: float = 1e-4,
+    warmup: float = 0.1,
+    patience: int | None = None,
+    augment: Augment | None = None,
+    views: int = 1,
+    cache: bool | str | Path = "auto",
+    engine: str = "auto",
+    budget: int | None = None,
+    resume: str | Path | None = None,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> keras.callbacks.History:
+    """Train a kerastl model: its heads first, then its tail.
+
+    Heads are fitted alone until they are sensible, so that their first, random gradients do
+    not spoil the pretrained layers; then all that is trainable is fitted at a smaller rate,
+    smaller still for deeper stages. Random weights have nothing to be spoilt: for them there
+    are head_epochs=0, depth_decay=1 and a larger rate. The frozen prefix runs once.
+
+    A model built under `tf.distribute.MirroredStrategy` trains on all its devices, with
+    the loss of the whole batch: the weights are those of one device within rounding, but
+    where dropout draws or BatchNorm trains, which each device does for its own examples.
+
+    Args:
+        model: A kerastl model; its `trainable` policy says what the tail is. It
+            keeps the losses, metrics and optimizer that it was compiled with.
+        train: A Manifest (a whole one brings its train and val parts), arrays
+            `(images, labels)`, or a batched `tf.data.Dataset`, in the same order each
+            time it is read: fit shuffles it, in batches of its own. With cache=False a
+            dataset that is shuffled, weighted or over 2 GiB keeps its order and batches.
+        validation_data: The same forms.
+        epochs: Epochs of the tail, at most; of the heads where nothing else trains.
+        head_epochs: Epochs of the heads before the tail, at most; by default as
+            many as `epochs`. 0 leaves the phase out.
+        batch_size: Examples in a batch; by default 32, and fewer where that would
+            make less than eight steps an epoch.
+        learning_rate: Highest rate of the tail's last stage.
+        head_learning_rate: Highest rate of the heads' own phase.
+        depth_decay: Factor of the rate from one stage to the one in front of it.
+        weight_decay: AdamW's.
+        warmup: Share of the steps in which the rate rises; a cosine follows.
+        patience: Epochs without a better validation loss before a phase ends
+            with its best weights; by default a quarter of its epochs, at least 3.
+        augment: Keras layers that change training images at random.
+        views: Augmented copies of each picture that are stored, of which an
+            epoch draws one; the heads' own phase uses the first.
+        cache: "auto" stores features wherever that gives the same as not to;
+            False never; True demands it; a folder keeps a manifest's features
+            there for the next call.
+        engine: What runs the frozen prefix: "keras", "openvino", or "auto", the
+            fastest that is installed and agrees with Keras on these pictures.
+        budget: Bytes that stored features may take, in memory or in the folder with
+            what is there already; None for no such limit.
+        resume: A folder for the state after every epoch. Called again with the
+            same arguments, fit goes on from there.
+        seed: Seed of the order of examples and of views. A run with the same
+            seed, data and machine repeats.
+        callbacks: Keras callbacks, called in both phases. Their `self.model` is the
+            whole model, also where its tail trains: it predicts from and saves with pictures.
+        verbose: 1 shows progress, 0 nothing.
+
+    Returns:
+        A Keras History over both phases: `pandas.DataFrame(history.history)` is
+        a row an epoch, with its phase and learning rate. `history.movement`
+        says which weights moved.
+
+    Raises:
+        InputError: For data that do not fit the model's tasks, and for options
+            that exclude each other.
+
+    Reference:
+        Kumar et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022 (LP-FT).
+    """
+    spec = spec_of(model)
+    if not model.compiled:
+        raise InputError(
+            "The model is not compiled. Call kerastl.models.factories.compile_model(model)."
+        )
+    strategy = strategy_of(model)
+    batch_size = batch_size or _batch_size(length(parts(train, None)[0]))
+    phases = _phases(spec.trainable, epochs, head_epochs, learning_rate, head_learning_rate)
+    recipe = Recipe(
+        batch_size, warmup, weight_decay, depth_decay, patience or 0, seed, int(bool(verbose))
+    )
+    if resume is not None and cache == "auto":
+        cache = Path(resume) / "features" if augment is None or views > 1 else cache
+    options = Options(batch_size, seed, augment, views, cache, engine, budget, bool(verbose))
+    source = Source(model, train, validation_data, options)
+    settings = {"model": _model_digest(model), "data": source.digest, "views": views}
+    settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}
+    settings.pop("verbose")
+    before, trained, compiled = weights_digest(model), set[str](), model.get_compile_config()
+    state = Resume(resume, settings)
+    _remember(model, source)
+    histories = []
+    try:
+        for phase in phases:
+            with strategy.scope():
+                set_trainable(model, phase.trainable)
+                trained |= moving_weights(model)
+                found = _run(model, source, phase, recipe, state, callbacks, compiled)
+            histories.append((phase, found))
+    finally:
+        source.close()
+        with strategy.scope():
+            set_trainable(model, spec.trainable)
+            model.compile_from_config(compiled)
+        _forget_thresholds(model)
+    return _history(model, histories, _checked(movement(model, before, trained)))
+
+
+def _batch_size(count: int | None) -> int:
+    return 32 if count is None else min(32, max(4, count // 8))
+
+
+def _phases(policy, epochs, head_epochs, rate, head_rate) -> list[Phase]:
+    if policy is False or policy == 0:
+        return [Phase("heads", False, epochs, head_rate)]
+    heads = epochs if head_epochs is None else head_epochs
+    both = [Phase("heads", False, heads, head_rate), Phase("tail", policy, epochs, rate)]
+    return [phase for phase in both if phase.epochs > 0]
+
+
+def _run(
+    model, source: Source, phase, recipe, state: Resume, callbacks, compiled: Mapping[str, Any]
+) -> dict[str, list]:
+    """Train one phase, or what is left of it; returns its history."""
+    if state.finished(phase.name):
+        log.info("The %s are trained already.", phase.name)
+        state.restore(phase.name, model)
+        return state.history(phase.name)
+    start = state.epoch(phase.name)
+    inputs = source.inputs(model, epoch=start)
+    net = inputs.net
+    _compile(net, model, compiled, phase, recipe, steps=inputs.steps * phase.epochs)
+    if isinstance(inputs.feed, Gathered) and not any(map(counts_batches, callbacks)):
+        longest = max(inputs.steps, 0 if inputs.validation is None else len(inputs.validation))
+        hasten(net, inputs.train, inputs.validation, longest)
+    stopping = _stopping(inputs.validation is not None, phase, recipe)
+    keep = KeepState(state, phase.name, stopping)
+    shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []
+    ordered = [Order(inputs.feed)] if inputs.feed else []
+    own = [Drawn(recipe.seed), *ordered, Rate(), stopping, keep, *shown]
+    told = {"epochs": phase.epochs, "steps": inputs.steps, "verbose": 0}
+    try:
+        net.fit(
+            inputs.train,
+            validation_data=inputs.validation,
+            epochs=phase.epochs,
+            initial_epoch=phase.epochs if state.stopped(phase.name) else start,
+            callbacks=callbacks_of(net, model, own, callbacks, **told),
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        for bar in shown:
+            bar.close()
+    state.finish(phase.name, model, keep.history)
+    return keep.history
+
+
+def _compile(net, model, compiled, phase: Phase, recipe: Recipe, steps: int) -> None:
+    """Compile what trains, and the whole model, with its own losses and this phase's rate."""
+    optimizer = DepthwiseAdamW(
+        depth_multipliers(model, recipe.depth_decay),
+        learning_rate=schedule(phase.learning_rate, steps, recipe.warmup),
+        weight_decay=recipe.weight_decay,
+    )
+    for part in (model, net) if net is not model else (net,):
+        # Deserialising may change what it is given.
+        options = keras.saving.deserialize_keras_object(copy.deepcopy(dict(compiled)))
+        loss = over_devices(options.pop("loss"), net.distribute_strategy)
+        part.compile(**{**options, "optimizer": optimizer, "loss": loss})
+    optimizer.build(net.trainable_variables)
+
+
+def _stopping(validated: bool, phase: Phase, recipe: Recipe) -> keras.callbacks.EarlyStopping:
+    patience = recipe.patience or max(3, math.ceil(phase.epochs / 4))
+    return keras.callbacks.EarlyStopping(
+        monitor="val_loss" if validated else "loss",
+        patience=patience,
+        mode="min",
+        restore_best_weights=validated,
+    )
+
+
+def _model_digest(model: keras.Model) -> str:
+    digests = "".join(weights_digest(model).values())
+    return hashlib.blake2b(digests.encode(), digest_size=8).hexdigest()
+
+
+def _checked(found: Movement) -> Movement:
+    if found.moved:
+        raise RuntimeError(f"Frozen weights changed in training. {found}")
+    if found.still:
+        log.warning("Some weights that were to train did not move. %s", found)
+    else:
+        log.info("%s", found)
+    return found
+
+
+def _forget_thresholds(model: keras.Model) -> None:
+    """Thresholds that were tuned for other weights are not kept."""
+    spec = spec_of(model)
+    if spec.thresholds:
+        log.info("The decision thresholds are 0.5 again: they were tuned before this fit.")
+        with_spec(model, spec, thresholds={})
+
+
+def _remember(model: keras.Model, source: Source) -> None:
+    """Tell the model what it is trained on; the same data twice running are told once."""
+    spec = spec_of(model)
+    digest = training_digest(source.train, spec.tasks, source.options.folder)
+    if spec.trained_on[-1:] != (digest,):
+        with_spec(model, spec, trained_on=(*spec.trained_on, digest))
+
+
+def _history(model, histories, found: Movement) -> keras.callbacks.History:
+    frames = [pd.DataFrame(h).assign(phase=phase.name) for phase, h in histories]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.epoch = list(range(len(frame)))
+    history.history = {str(name): column.tolist() for name, column in frame.items()}
+    history.movement = found
+    return history

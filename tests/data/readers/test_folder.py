@@ -1,0 +1,159 @@
+"""Class folders, split folders, and every way to get them wrong."""
+
+import os
+
+import pytest
+
+from kerastl.data.readers.tabular import read_folder
+from kerastl.errors import InputError
+
+
+def lay(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def many(*folders, n=10):
+    return [f"{folder}/{i}.png" for folder in folders for i in range(n)]
+
+
+def error(root, **options):
+    with pytest.raises(InputError) as caught:
+        read_folder(root, **options)
+    return str(caught.value).replace(str(root), "ROOT")
+
+
+def test_class_folders(tmp_path):
+    lay(tmp_path, *many("cat", "dog/old", "dog/young", n=20))
+    manifest = read_folder(tmp_path, task="animal")
+    assert manifest.tasks[0].to_dict() == {
+        "name": "animal",
+        "classes": ["cat", "dog"],
+        "kind": "multiclass",
+    }
+    assert manifest.frame["animal"].value_counts().to_dict() == {0: 20, 1: 40}
+    assert manifest.frame["split"].value_counts().to_dict() == {"train": 42, "val": 9, "test": 9}
+    assert manifest.notes == ()
+    assert all(os.path.isfile(p) for p in manifest.frame["image"])
+
+
+def test_the_split_is_the_same_wherever_the_folder_lies(tmp_path):
+    here = read_folder(lay(tmp_path / "here", *many("cat", "dog")))
+    there = read_folder(lay(tmp_path / "there", *many("cat", "dog")))
+    assert here.frame["split"].tolist() == there.frame["split"].tolist()
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+def test_split_folders(tmp_path, val):
+    lay(tmp_path, *many("train/cat", "train/dog", f"{val}/cat", f"{val}/dog", n=2))
+    lay(tmp_path, "test/cat/1.png")
+    frame = read_folder(tmp_path).frame
+    assert frame["split"].value_counts().to_dict() == {"train": 4, "val": 4, "test": 1}
+    inside = frame["image"].str.contains(f"{os.sep}{val}{os.sep}")
+    assert (inside == (frame["split"] == "val")).all()
+
+
+def test_val_is_taken_from_train_and_test_is_not(tmp_path):
+    lay(tmp_path, *many("train/cat", "train/dog", n=17))
+    assert read_folder(tmp_path).frame["split"].value_counts().to_dict() == {"train": 28, "val": 6}
+
+
+def test_a_class_may_be_called_test(tmp_path):
+    lay(tmp_path, *many("test", "train", "control"), *many("other", n=1))
+    (tmp_path / "train").rename(tmp_path / "exam")
+    assert read_folder(tmp_path).tasks[0].classes == ("control", "exam", "other", "test")
+
+
+def test_hidden_files_are_passed_over_and_others_are_skipped(tmp_path):
+    lay(tmp_path, *many("cat", "dog"), ".DS_Store", "__MACOSX/cat/1.png", ".git/x", "README.md")
+    lay(tmp_path, "cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini", "dog/._0.png")
+    lay(tmp_path, "cat/notes.TXT", "dog/LICENSE", "loose.jpg", "cat/UPPER.JPG")
+    manifest = read_folder(tmp_path)
+    assert {os.path.relpath(p, tmp_path): c for p, c in manifest.skipped.items()} == {
+        os.path.join("cat", "notes.TXT"): "not a picture: suffix .txt",
+        os.path.join("dog", "LICENSE"): "not a picture: no suffix",
+        "loose.jpg": "not in a class folder",
+    }
+    assert len(manifest) == 21
+
+
+def test_no_folder_names_the_nearest(tmp_path):
+    (tmp_path / "flowers").mkdir()
+    message = error(tmp_path / "flower")
+    assert message == "There is no folder ROOT. Did you mean flowers?"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"")
+    assert error(tmp_path / "a.zip") == "ROOT is a file, expected a folder of class folders."
+
+
+LAYOUT = (
+    "The folder ROOT cannot be used. Expected <folder>/<class>/<picture>, or "
+    "<folder>/train/<class>/<picture>.\n  "
+)
+
+
+def test_empty_folder(tmp_path):
+    assert error(tmp_path) == LAYOUT + "it is empty"
+
+
+def test_pictures_without_class_folders(tmp_path):
+    lay(tmp_path, "a.png", "b.png", "c.txt")
+    assert error(tmp_path) == (
+        LAYOUT + "2 pictures lie in it without a class folder, such as a.png"
+    )
+
+
+def test_one_class_only(tmp_path):
+    lay(tmp_path, *many("cat"))
+    assert error(tmp_path) == LAYOUT + "only one class, 'cat'; expected two or more."
+
+
+def test_a_folder_too_high(tmp_path):
+    lay(tmp_path, *many("pets/cat", "pets/dog"))
+    message = error(tmp_path)
+    assert message.endswith("only one class, 'pets'; expected two or more. Did you mean ROOT/pets?")
+
+
+def test_all_faults_at_once(tmp_path):
+    lay(tmp_path, *many("train/cat", "test/bird", "test/cow"), "train/dog/a.txt")
+    assert error(tmp_path) == LAYOUT + "\n  ".join(
+        [
+            "empty class: ROOT/train/dog has no picture",
+            "class 'bird' is in test, but never in train",
+            "class 'cow' is in test, but never in train",
+        ]
+    )
+
+
+def test_split_folders_without_train_or_among_others(tmp_path):
+    lay(tmp_path / "a", *many("val/cat", "test/cat"))
+    assert error(tmp_path / "a").startswith(LAYOUT + "there is no train folder, only test, val")
+    lay(tmp_path / "b", *many("train/cat", "train/dog", "val/cat", "extra/cat"))
+    assert error(tmp_path / "b") == LAYOUT + "train, val lie beside other folders: extra"
+    lay(tmp_path / "c", *many("train/cat", "train/dog", "val/cat", "valid/cat"))
+    assert error(tmp_path / "c") == LAYOUT + "one split has two folders: train, val, valid"
+
+
+def test_no_permission(unprivileged):
+    lay(unprivileged, *many("cat", "dog"))
+    (unprivileged / "dog").chmod(0)
+    message = error(unprivileged)
+    (unprivileged / "dog").chmod(0o700)
+    assert message == "The folder ROOT/dog cannot be read: permission denied."
+
+
+def test_a_link_that_leads_back_ends(tmp_path):
+    lay(tmp_path, *many("cat", "dog"))
+    (tmp_path / "cat" / "up").symlink_to(tmp_path)
+    assert len(read_folder(tmp_path)) == 20
+
+
+def test_a_task_of_a_name_that_is_taken(tmp_path):
+    assert error(tmp_path, task="image") == (
+        "Expected a task of another name than image, split, group."
+    )

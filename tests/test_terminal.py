@@ -1,0 +1,52 @@
+import io
+import os
+
+import pytest
+from rich.console import Console
+
+from kerastl import terminal
+from kerastl.terminal import quiet
+
+
+def test_counting_shows_nothing_when_not_asked():
+    with terminal.counting("features", show=False) as move:
+        assert move is None
+
+
+def test_a_line_is_logged_and_shown_where_progress_is(caplog):
+    told = io.StringIO()
+    with caplog.at_level("INFO", logger="kerastl"):
+        terminal.tell("why [not]", show=False, console=Console(file=told))
+        assert told.getvalue() == ""
+        terminal.tell("why [not]", show=True, console=Console(file=told))
+    assert told.getvalue() == "why [not]\n"
+    assert caplog.messages == ["why [not]"] * 2
+
+
+def test_counting_moves_a_bar(monkeypatch):
+    told = io.StringIO()
+    real = terminal.bar
+    monkeypatch.setattr(terminal, "bar", lambda: real(Console(file=told, width=100)))
+    with terminal.counting("features", show=True) as move:
+        move(3, 10)
+        move(10, 10)
+    assert "features" in told.getvalue()
+    assert "10/10" in told.getvalue()
+
+
+def test_notes_are_kept_away(capfd):
+    with quiet():
+        os.write(2, b"a note")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
+
+
+def test_notes_are_told_when_the_block_fails_and_they_are_asked_for(capfd):
+    with pytest.raises(RuntimeError), quiet(tell=True):
+        os.write(2, b"the reason")
+        raise RuntimeError
+    assert capfd.readouterr().err == "the reason"
+    with pytest.raises(RuntimeError), quiet():
+        os.write(2, b"a note")
+        raise RuntimeError
+    assert capfd.readouterr().err == ""
