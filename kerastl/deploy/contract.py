@@ -220,11 +220,13 @@ def accuracies(
     if labels is None:
         return {t.name: Accuracy(None, None, None, 0) for t in tasks}
     usable = {n: np.clip(np.nan_to_num(s), 0, 1) for n, s in scores.items()}
-    frame = score(tasks, labels, usable, thresholds=thresholds, draws=draws, seed=seed).frame
-    rows = frame[(frame["metric"] == "accuracy") & (frame["class"] == "")]
+    only = ("accuracy",)
+    found = score(
+        tasks, labels, usable, thresholds=thresholds, only=only, draws=draws, seed=seed
+    ).frame
     return {
         r.task: Accuracy(_plain(r.value), _plain(r.low), _plain(r.high), int(r.n))
-        for r in rows.itertuples()
+        for r in found.itertuples()
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
 from kerastl.scoring.intervals import Z, left_open, resampled
-from kerastl.scoring.measures import Answers, answers, codes_of, every_measure
+from kerastl.scoring.measures import Answers, Measures, answers, codes_of, metrics_of
 
 Pair = tuple[Answers, Answers]
 
@@ -144,6 +144,12 @@ def _one_label(task, codes, ours, theirs, thresholds, i):
 def _difference(
     task: Task, pairs: Sequence[Pair], key: tuple[str, str], level: float, draws: int, seed: int
 ) -> Difference:
+    if key not in metrics_of(task):
+        raise InputError(
+            f"Expected a class and a metric of {task.name}. Received: class {key[0]!r}, metric "
+            f"{key[1]!r}. There are:",
+            [f"class {c!r}: {m}" for c, m in metrics_of(task)],
+        )
     first = pairs[0][0]
     plain = _values(task, pairs, key, np.ones((len(first.truth), 1)))[..., 0]
     each = plain[0] - plain[1]
@@ -159,14 +165,7 @@ def _values(
     task: Task, pairs: Sequence[Pair], key: tuple[str, str], counts: np.ndarray
 ) -> np.ndarray:
     """One measure of both ways: `[2, repeats, draws]`."""
-    found = [[every_measure(task, a, counts) for a in pair] for pair in pairs]
-    if key not in found[0][0]:
-        raise InputError(
-            f"Expected a class and a metric of {task.name}. Received: class {key[0]!r}, metric "
-            f"{key[1]!r}. There are:",
-            [f"class {c!r}: {m}" for c, m in found[0][0]],
-        )
-    return np.array([[pair[way][key] for pair in found] for way in (0, 1)])
+    return np.array([[Measures(task, pair[way], counts)[key] for pair in pairs] for way in (0, 1)])
 
 
 def _interval(drawn: np.ndarray, level: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -105,37 +106,94 @@ def average(values: np.ndarray) -> np.ndarray:
     return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0))
 
 
-def over_all(a: Answers, counts: np.ndarray, exclusive: bool) -> dict[str, np.ndarray]:
-    """Accuracy, calibration error and log loss of a whole task: `[draws]` each."""
-    hits = a.picked & a.truth if exclusive else (a.picked == a.truth) & a.seen
-    trials = _sum(a.counted.sum(axis=1), counts)
-    error = average(np.stack([_gap(a, c, counts) for c in range(a.confidence.shape[1])]))
-    return {
-        "accuracy": ratio(_sum(hits.sum(axis=1), counts), trials),
-        "calibration_error": error,
-        "log_loss": ratio(_sum(_losses(a, exclusive), counts), trials),
-    }
+AVERAGES = {"macro_f1": "f1", "auc": "auc", "average_precision": "average_precision"}
+"""Measures of a whole task that are an average over its classes, and of what."""
 
 
-def by_class(a: Answers, counts: np.ndarray, precise: bool) -> dict[str, np.ndarray]:
-    """Precision, recall, F1 and AUC: `[classes, draws]` each.
+def metrics_of(task: Task) -> list[tuple[str, str]]:
+    """Every (class, metric) that a task has, in the order of a report; "" is the whole task.
+
+    Example:
+        >>> metrics_of(Task("t", ["no", "yes"], "binary"))[:3]
+        [('', 'accuracy'), ('', 'macro_f1'), ('', 'auc')]
+    """
+    precise = ["average_precision"] if task.kind == "multilabel" else []
+    whole = ["accuracy", "macro_f1", "auc", *precise, "calibration_error", "log_loss"]
+    each = ["precision", "recall", "f1", "auc", *precise]
+    return [("", m) for m in whole] + [(c, m) for c in task.classes for m in each]
+
+
+class Measures:
+    """The measures of one task, each computed when it is first asked for.
+
+    The averages over classes (macro F1, AUC, average precision) are over the classes that
+    have a known positive and a known negative.
 
     Args:
-        a: The answers.
-        counts: `[n, draws]`.
-        precise: Also the average precision.
+        task: The task.
+        a: Its known labels beside the scores given for them.
+        counts: `[n, draws]`, how often each picture is counted in each draw.
+
+    Example:
+        >>> task, truth = Task("t", ["a", "b"]), np.array([0, 1, 1])
+        >>> made = Measures(task, answers(task, truth, np.eye(2)[[0, 0, 1]]), np.ones((3, 1)))
+        >>> made["", "accuracy"].round(3).tolist(), made["b", "recall"].tolist()
+        ([0.667], [0.5])
     """
-    hits = _sum((a.truth & a.picked & a.seen), counts)
-    picked, positive = _sum(a.picked & a.seen, counts), _sum(a.truth & a.seen, counts)
-    found = {
-        "precision": ratio(hits, picked),
-        "recall": ratio(hits, positive),
-        "f1": ratio(2 * hits, picked + positive),
-    }
-    for name, measure in [("auc", auc)] + [("average_precision", average_precision)] * precise:
-        each = [measure(*_column(a, c, counts)) for c in range(a.truth.shape[1])]
-        found[name] = np.stack(each)
-    return found
+
+    def __init__(self, task: Task, a: Answers, counts: np.ndarray):
+        self.task, self._a, self._counts = task, a, counts
+        self._exclusive = task.kind != "multilabel"
+        self._made: dict[tuple[str, int], np.ndarray] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
+        """One measure, `[draws]`, by its (class, metric); a KeyError where there is none."""
+        name, metric = key
+        if key not in metrics_of(self.task):
+            raise KeyError(key)
+        if name:
+            return self._of_class(metric, self.task.classes.index(name))
+        if metric in AVERAGES:
+            of = [self._of_class(AVERAGES[metric], int(c)) for c in np.flatnonzero(self._a.both)]
+            return average(np.stack(of)) if of else np.full(self._counts.shape[1], np.nan)
+        return getattr(self, f"_{metric}")()
+
+    def _accuracy(self) -> np.ndarray:
+        a = self._a
+        hits = a.picked & a.truth if self._exclusive else (a.picked == a.truth) & a.seen
+        return ratio(_sum(hits.sum(axis=1), self._counts), self._trials)
+
+    def _calibration_error(self) -> np.ndarray:
+        columns = range(self._a.confidence.shape[1])
+        return average(np.stack([_gap(self._a, c, self._counts) for c in columns]))
+
+    def _log_loss(self) -> np.ndarray:
+        return ratio(_sum(_losses(self._a, self._exclusive), self._counts), self._trials)
+
+    def _of_class(self, metric: str, c: int) -> np.ndarray:
+        if (metric, c) not in self._made:
+            self._made[metric, c] = self._new(metric, c)
+        return self._made[metric, c]
+
+    def _new(self, metric: str, c: int) -> np.ndarray:
+        if metric in CURVES:
+            return CURVES[metric](*_column(self._a, c, self._counts))
+        hits, picked, positive = (found[c] for found in self._decided)
+        if metric == "f1":
+            return ratio(2 * hits, picked + positive)
+        return ratio(hits, {"precision": picked, "recall": positive}[metric])
+
+    @cached_property
+    def _trials(self) -> np.ndarray:
+        """How many answers have a known truth, in each draw."""
+        return _sum(self._a.counted.sum(axis=1), self._counts)
+
+    @cached_property
+    def _decided(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hits, predicted and positives by class and draw, `[classes, draws]` each."""
+        a, counts = self._a, self._counts
+        picked, positive = a.picked & a.seen, a.truth & a.seen
+        return _sum(picked & positive, counts), _sum(picked, counts), _sum(positive, counts)
 
 
 def auc(truth: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -214,25 +272,5 @@ def _running(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(counts[:1], shape=(1, counts.shape[1])), counts]).cumsum(0)
 
 
-def every_measure(task: Task, a: Answers, counts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-    """Every measure of a task by (class, metric): `[draws]` each.
-
-    The averages over classes (macro F1, AUC, and of a multilabel task the average
-    precision) are over the classes that have a known positive and a known negative.
-
-    Args:
-        task: The task.
-        a: Its known labels beside the scores given for them.
-        counts: `[n, draws]`, how often each picture is counted in each draw.
-    """
-    exclusive = task.kind != "multilabel"
-    whole = over_all(a, counts, exclusive)
-    each = by_class(a, counts, precise=not exclusive)
-    averages = {"macro_f1": "f1", "auc": "auc"}
-    averages |= {} if exclusive else {"average_precision": "average_precision"}
-    whole |= {name: average(each[of][a.both]) for name, of in averages.items()}
-    order = ("accuracy", *averages, "calibration_error", "log_loss")
-    found = {("", m): whole[m] for m in order}
-    for i, name in enumerate(task.classes):
-        found |= {(name, m): values[i] for m, values in each.items()}
-    return found
+CURVES = {"auc": auc, "average_precision": average_precision}
+"""Measures of a class that no threshold decides."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from kerastl.errors import InputError
 from kerastl.scoring import measures
 from kerastl.scoring.decisions import HALF, complete
 from kerastl.scoring.intervals import interval, resampled, wilson
-from kerastl.scoring.measures import Answers, every_measure
+from kerastl.scoring.measures import Answers, Measures, metrics_of
 
 COLUMNS = ("task", "class", "metric", "value", "low", "high", "n", "positives")
 
@@ -87,6 +87,7 @@ def score(
     scores: Mapping[str, np.ndarray],
     *,
     thresholds: Mapping[str, Sequence[float]] | None = None,
+    only: Collection[str] | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Scores:
@@ -112,6 +113,7 @@ def score(
         scores: By task: `[n, classes]` in [0, 1], one per class name.
         thresholds: By task, as a Spec's: a label is given, and the second class of
             a binary task is the answer, from this score on; by default 0.5.
+        only: The metrics to compute; by default all.
         draws: Bootstrap draws over pictures; 0 for no intervals. Draws in which a
             value is undefined are left out.
         seed: Seed of the draws.
@@ -141,7 +143,7 @@ def score(
     for task in tasks:
         codes = measures.codes_of(task, labels[task.name])
         found = measures.answers(task, codes, scores[task.name], at.get(task.name))
-        rows += _rows(task, found, draws, seed)
+        rows += _rows(task, found, only, draws, seed)
         notes += [*_notes(task, found), *_moved(task, at.get(task.name, ()))]
         reliability[task.name] = _reliability(found)
         if task.kind != "multilabel":
@@ -155,9 +157,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{k: _plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def _rows(task: Task, a: Answers, draws: int, seed: int) -> Iterator[tuple]:
-    values = every_measure(task, a, np.ones((len(a.truth), 1)))
-    blocks = [every_measure(task, a, c) for c in resampled(len(a.truth), draws, seed)]
+def _rows(
+    task: Task, a: Answers, only: Collection[str] | None, draws: int, seed: int
+) -> Iterator[tuple]:
+    keys = [key for key in metrics_of(task) if only is None or key[1] in only]
+    values = _measured(task, a, keys, np.ones((len(a.truth), 1)))
+    blocks = [_measured(task, a, keys, c) for c in resampled(len(a.truth), draws, seed)]
     n_of = dict(zip(task.classes, a.seen.sum(axis=0).tolist(), strict=True))
     positives = dict(zip(task.classes, (a.truth & a.seen).sum(axis=0).tolist(), strict=True))
     trials = _trials(task, a)
@@ -168,6 +173,13 @@ def _rows(task: Task, a: Answers, draws: int, seed: int) -> Iterator[tuple]:
         low, high = wilson(float(value[0]), trials[key]) if flat else interval(drawn)
         n = n_of[name] if name else int(a.counted.sum())
         yield task.name, name, metric, float(value[0]), low, high, n, positives.get(name)
+
+
+def _measured(
+    task: Task, a: Answers, keys: Sequence[tuple[str, str]], counts: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    made = Measures(task, a, counts)
+    return {key: made[key] for key in keys}
 
 
 def _trials(task: Task, a: Answers) -> dict[tuple[str, str], int]:

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from kerastl.data.tasks import Task
 from kerastl.scoring import measures
 from kerastl.scoring.intervals import interval, resampled, wilson
-from kerastl.scoring.measures import every_measure
+from kerastl.scoring.measures import Measures, metrics_of
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 1), (0, 30), (1, 7), (12, 12), (400, 400), (37, 90)])
@@ -42,8 +42,8 @@ def test_the_averages_are_over_the_labels_with_both_classes_in_every_draw():
     codes[:, 2], codes[:, 3] = 0, 1
     a = measures.answers(task, codes, rng.random((60, 4)))
     (counts,) = resampled(60, 30, 0)
-    found = every_measure(task, a, counts)
-    assert list(found)[:6] == [("", m) for m in (
+    found = Measures(task, a, counts)
+    assert metrics_of(task)[:6] == [("", m) for m in (
         "accuracy", "macro_f1", "auc", "average_precision", "calibration_error", "log_loss",
     )]  # fmt: skip
     for whole, single in (("macro_f1", "f1"), ("auc", "auc"), ("average_precision",) * 2):

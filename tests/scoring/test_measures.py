@@ -34,16 +34,17 @@ def test_the_other_measures_equal_scikit_learn_in_every_draw(drawn):
     truth, p, counts = drawn
     p = np.clip(p, 0.05, 0.95)
     a = measures.answers(Task("t", ["no", "yes"]), truth.astype(int), np.c_[1 - p, p])
-    whole, each = measures.over_all(a, counts, True), measures.by_class(a, counts, False)
+    found = measures.Measures(Task("t", ["no", "yes"]), a, counts)
     for i, c in enumerate(counts.T):
         picked = p > 0.5
-        assert whole["accuracy"][i] == pytest.approx(
+        assert found["", "accuracy"][i] == pytest.approx(
             sk.accuracy_score(truth, picked, sample_weight=c)
         )
-        assert whole["log_loss"][i] == pytest.approx(sk.log_loss(truth, p, sample_weight=c))
+        assert found["", "log_loss"][i] == pytest.approx(sk.log_loss(truth, p, sample_weight=c))
         expected = sk.precision_recall_fscore_support(truth, picked, sample_weight=c)[:3]
         for name, value in zip(("precision", "recall", "f1"), expected, strict=True):
-            assert each[name][:, i] == pytest.approx(value)
+            both = [found[class_, name][i] for class_ in ("no", "yes")]
+            assert both == pytest.approx(value)
 
 
 def test_a_draw_without_positives_is_undefined_and_spoils_no_other(drawn):
@@ -69,4 +70,4 @@ def test_unknown_entries_count_nowhere():
     assert a.truth.tolist() == [[True, False], [False, True]]
     assert a.picked.tolist() == [[True, False], [False, False]]
     assert a.counted.sum() == 3
-    assert measures.over_all(a, np.ones((2, 1)), False)["accuracy"][0] == pytest.approx(2 / 3)
+    assert measures.Measures(task, a, np.ones((2, 1)))["", "accuracy"][0] == pytest.approx(2 / 3)
