@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TWO    := -n 2 --no-loadscope-reorder
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -21,7 +22,7 @@ demo: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not figures"
+	$(BIN)/python -m pytest $(TWO) -m "not slow and not figures"
 
 # What the test of the page needs: Debian's chromium, Node.js, and playwright-core. Only what
 # is missing is installed: a Node.js of another source brings its own npm, and Debian's conflicts.
@@ -38,7 +39,7 @@ browser:
 	cd tests/browser && npm ci --no-audit --no-fund --ignore-scripts
 
 slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(TWO) -m slow
 
 check: test slow
 	$(BIN)/python -m pytest -m figures

@@ -226,12 +226,6 @@ def show_store(folder: Folder) -> None:
 @cache.command(epilog="Example: kerastl cache verify work/")
 def verify(folder: Folder) -> None:
     """Hold every shard against its checksum; exit code 1 where one is damaged."""
-    if check_store(folder):
-        raise typer.Exit(DAMAGED)
-
-
-def check_store(folder: Path) -> bool:
-    """Print which shards of a cache folder are damaged; whether one is."""
     from kerastl.features.store.records import part_files, prediction_folders
     from kerastl.features.store.shards import shard_files
     from kerastl.features.store.upkeep import prefix_folders, verify_store
@@ -242,12 +236,12 @@ def check_store(folder: Path) -> bool:
     damaged = verify_store(store)
     if not damaged:
         say(f"All {count} shards in {store} are whole.")
-        return False
+        return
     title(f"Damaged: {len(damaged)} of {count} shards")
     for path, cause in damaged:
         say(f"{path}: {cause}")
     say("\nThe next call that needs what they hold makes them anew.")
-    return True
+    raise typer.Exit(DAMAGED)
 
 
 @cache.command(epilog="Example: kerastl cache prune work/ --keep 2GB")
@@ -266,17 +260,13 @@ def prune(
     everything: Annotated[bool, typer.Option("--everything", help="Remove all of it.")] = False,
 ) -> None:
     """Make room: remove features and predictions, those of a whole prefix or model at a time."""
-    make_room(
-        folder, keep_bytes=byte_count(keep, "--keep"), older_than_days=older_than_days,
-        everything=everything,
-    )  # fmt: skip
-
-
-def make_room(folder: Path, **choice: Any) -> None:
-    """Remove what a cache folder holds; print how much was freed, and what is left."""
     from kerastl.features.store.records import prediction_folders
     from kerastl.features.store.upkeep import folder_bytes, prefix_folders, prune_store, size
 
+    choice = {
+        "keep_bytes": byte_count(keep, "--keep"), "older_than_days": older_than_days,
+        "everything": everything,
+    }  # fmt: skip
     named = [word for name, word in PRUNE.items() if choice[name] not in (None, False)]
     if len(named) != 1:
         there = " and ".join(named) or "none"
@@ -286,7 +276,7 @@ def make_room(folder: Path, **choice: Any) -> None:
     there = [*prefix_folders(store), *prediction_folders(store)]
     left = sum(folder_bytes(path) for path in there)
     say(f"{size(freed)} freed, {size(left)} left in {store}.")
-    if left > (left if choice["keep_bytes"] is None else choice["keep_bytes"]):
+    if choice["keep_bytes"] is not None and left > choice["keep_bytes"]:
         say("What a process is writing now was left alone.")
 
 

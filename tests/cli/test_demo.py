@@ -52,6 +52,7 @@ def few_cells(monkeypatch):
     monkeypatch.setattr(demo, "FIT_OPTIONS", {**demo.FIT_OPTIONS, "views": 2})
 
 
+@pytest.mark.slow
 def test_the_demo_writes_all_it_promises(few_cells, tmp_path, capsys):
     demo.demo(tmp_path / "run", epochs=1)
     folder, told = tmp_path / "run", capsys.readouterr().out

@@ -66,14 +66,14 @@ def test_train_shows_the_labels_and_the_thresholds(run):
     assert {row["label"] for row in report["thresholds"]} == {"down", "bright"}
 
 
-def test_thresholds_reach_every_file(run, work):
+def test_thresholds_reach_every_file(run, work, inside):
     folder, _ = run
-    kerastl("export", "run", "findings.csv", cwd=work)
+    inside("export", "run", "findings.csv", "--no-latency", cwd=work)
     [task] = json.loads((folder / "model.json").read_text())["tasks"]
     chosen = {r["label"]: r["threshold"] for r in json.loads(
         (folder / "report.json").read_text())["thresholds"]}  # fmt: skip
     assert task["thresholds"] == pytest.approx([chosen[c] for c in task["classes"]])
-    told = {form: kerastl("evaluate", f"run/{form}", "findings.csv", cwd=work)
+    told = {form: inside("evaluate", f"run/{form}", "findings.csv", cwd=work)
             for form in ("model.keras", "model_float32.tflite")}  # fmt: skip
     assert told["model.keras"] == told["model_float32.tflite"]
 

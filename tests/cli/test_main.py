@@ -95,17 +95,17 @@ def test_a_killed_run_goes_on_where_it_was(run, odd_folder, tmp_path):
     assert not state.exists()
 
 
-def test_evaluate(run, odd_folder, tmp_path):
+def test_evaluate(run, odd_folder, tmp_path, inside):
     folder, _ = run
-    told = kerastl("evaluate", folder, odd_folder, "--out", tmp_path, cwd=odd_folder.parent)
+    told = inside("evaluate", folder, odd_folder, "--out", tmp_path, cwd=odd_folder.parent)
     assert "accuracy" in told
     assert {"scores.csv", "scores.png"} == {p.name for p in tmp_path.iterdir()}
 
 
-def test_predict_writes_json_and_prints_csv(run, odd_folder, tmp_path):
+def test_predict_writes_json_and_prints_csv(run, odd_folder, tmp_path, inside):
     folder, _ = run
     picture = odd_folder / "down" / "cmyk.jpg"
-    kerastl("predict", folder, picture, "--out", "p.json", cwd=tmp_path)
+    inside("predict", folder, picture, "--out", "p.json", cwd=tmp_path)
     assert json.loads((tmp_path / "p.json").read_text())[0]["image"] == str(picture)
     assert "image,label,label.across,label.down,error" in kerastl(
         "predict", folder, picture, cwd=tmp_path

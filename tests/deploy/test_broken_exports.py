@@ -66,7 +66,14 @@ def twice_prepared():
     return with_spec(again, spec_of(model))
 
 
-BREAKS = [perturbed, swapped, reversed_classes, twice_prepared]
+BREAKS = [
+    swapped,
+    *(
+        pytest.param(make, marks=pytest.mark.slow)
+        for make in (perturbed, reversed_classes, twice_prepared)
+    ),
+]
+"""The ways to break a model; one is tried with the quick tests."""
 
 
 def write_instead(broken, monkeypatch):

@@ -83,13 +83,13 @@ def test_report_json_holds_the_report_and_str_reads_it_out(exported):
 
 
 def test_the_terminal_stays_quiet(model, tmp_path, capfd):
-    export(model, tmp_path, ["saved_model", "int8"], calibration=patches(8))
+    export(model, tmp_path, ["saved_model", "int8"], calibration=patches(8), latency=False)
     heard = capfd.readouterr()
     assert (heard.out, heard.err) == ("", "")
 
 
 def test_without_pictures_random_images_are_used_and_the_report_says_so(model, tmp_path):
-    report = export(model, tmp_path, ["float32"])
+    report = export(model, tmp_path, ["float32"], latency=False)
     assert (report.source, report.pictures) == ("random images", RANDOM)
     assert report.keras["zone"].value is None
     assert sorted(p.name for p in tmp_path.iterdir()) == [
@@ -103,7 +103,7 @@ def test_evaluation_pictures_are_used_all_and_a_default_in_part(model, tmp_path)
     n = EVALUATION + 4
     labels = {t.name: np.zeros((n, 2) if t.kind == "multilabel" else n) for t in TASKS}
     images = patches(8).repeat(n // 8 + 1, axis=0)[:n]
-    report = export(model, tmp_path, "float32", evaluation=(images, labels))
+    report = export(model, tmp_path, "float32", evaluation=(images, labels), latency=False)
     assert report.pictures == n
     assert report.keras["marks"].n == 2 * n
 
@@ -114,14 +114,20 @@ def test_calibration_that_shows_nothing_is_refused_before_anything_is_written(mo
     for pictures, told in [(None, "Received: none"), (black, "4, all of one colour"),
                            (black[:0], "0, all of one colour")]:  # fmt: skip
         with pytest.raises(InputError, match=told):
-            export(model, folder, calibration=pictures)
+            export(model, folder, calibration=pictures, latency=False)
     assert not folder.exists()
 
 
 def test_black_pictures_among_good_ones_do_not_calibrate(model, tmp_path):
     black = np.zeros((30, SIZE, SIZE, 3), "uint8")
-    mixed = export(model, tmp_path / "a", "int8", calibration=np.concatenate([black, patches(9)]))
-    good = export(model, tmp_path / "b", "int8", calibration=patches(9))
+    mixed = export(
+        model,
+        tmp_path / "a",
+        "int8",
+        calibration=np.concatenate([black, patches(9)]),
+        latency=False,
+    )
+    good = export(model, tmp_path / "b", "int8", calibration=patches(9), latency=False)
     made = [load_predictor(tmp_path / x / "model_int8.tflite").predict(patches()) for x in "ab"]
     for name in made[0]:
         np.testing.assert_array_equal(made[0][name], made[1][name])
@@ -136,13 +142,13 @@ def test_an_unknown_format_is_named(model, tmp_path):
 
 
 def test_a_file_with_other_scores_is_rejected_and_the_older_one_stays(model, tmp_path, monkeypatch):
-    export(model, tmp_path, ["saved_model", "float32"])
+    export(model, tmp_path, ["saved_model", "float32"], latency=False)
     older = (tmp_path / "model_float32.tflite").read_bytes()
     wrong = tiny(seed=5)
     true = tflite.to_float32
     monkeypatch.setattr(tflite, "to_float32", lambda model: true(wrong))
     with pytest.raises(InputError, match="1 of 2 files were not kept") as error:
-        export(model, tmp_path, ["saved_model", "float32"])
+        export(model, tmp_path, ["saved_model", "float32"], latency=False)
     assert "model_float32.tflite: float32: zone has a score that differs by" in str(error.value)
     assert (tmp_path / "model_float32.tflite").read_bytes() == older
     assert (tmp_path / "model_float32.tflite.rejected").is_file()
@@ -155,7 +161,7 @@ def test_a_file_of_nan_is_rejected(tmp_path):
     kernel, bias = broken.layers[-1].get_weights()
     broken.layers[-1].set_weights([kernel * np.nan, bias])
     with pytest.raises(InputError, match="zone has scores that are NaN"):
-        export(broken, tmp_path, ["saved_model"])
+        export(broken, tmp_path, ["saved_model"], latency=False)
     assert (tmp_path / "saved_model.rejected").is_dir()
     assert not (tmp_path / "saved_model").exists()
     json.loads((tmp_path / "report.json").read_text())
@@ -166,7 +172,7 @@ def test_a_model_no_phone_can_run_leaves_the_other_formats(tmp_path):
     h = keras.layers.Conv2D(2, 3)(keras.ops.erfinv(keras.ops.clip(x, 0, 0.5)))
     model = create_model(keras.Model(x, h), TASKS[0], image_size=SIZE)
     with pytest.raises(InputError) as error:
-        export(model, tmp_path, ["saved_model", "float32"])
+        export(model, tmp_path, ["saved_model", "float32"], latency=False)
     assert error.value.faults[0].startswith("model_float32.tflite: the converter refuses the model")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "model.json",
@@ -176,7 +182,7 @@ def test_a_model_no_phone_can_run_leaves_the_other_formats(tmp_path):
 
 
 def test_a_full_disk_leaves_the_older_files_whole(model, tmp_path, monkeypatch):
-    export(model, tmp_path, ["saved_model", "float32"])
+    export(model, tmp_path, ["saved_model", "float32"], latency=False)
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
 
     def full(model):
@@ -184,12 +190,12 @@ def test_a_full_disk_leaves_the_older_files_whole(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tflite, "to_float32", full)
     with pytest.raises(InputError, match=r"could not be written: No space left on device"):
-        export(model, tmp_path, ["saved_model", "float32"])
+        export(model, tmp_path, ["saved_model", "float32"], latency=False)
     assert {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == before
 
 
 def test_a_move_that_fails_puts_the_older_folder_back(model, tmp_path, monkeypatch):
-    export(model, tmp_path, ["saved_model"])
+    export(model, tmp_path, ["saved_model"], latency=False)
     older = load_predictor(tmp_path).predict(patches(2))["zone"]
     replace = os.replace
 
@@ -200,13 +206,13 @@ def test_a_move_that_fails_puts_the_older_folder_back(model, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(InputError, match="No space left"):
-        export(tiny(seed=5), tmp_path, ["saved_model"])
+        export(tiny(seed=5), tmp_path, ["saved_model"], latency=False)
     assert (load_predictor(tmp_path).predict(patches(2))["zone"] == older).all()
 
 
 def test_exporting_again_replaces_what_was_there(tmp_path):
     for seed in (0, 5):
-        export(tiny(seed=seed), tmp_path, ["saved_model", "float32"])
+        export(tiny(seed=seed), tmp_path, ["saved_model", "float32"], latency=False)
     made = load_predictor(tmp_path / "saved_model").predict(patches(3))
     expected = load_predictor(tmp_path / "model_float32.tflite").predict(patches(3))
     ours = KerasPredictor(tiny(seed=5)).predict(patches(3))
@@ -310,7 +316,7 @@ def test_evaluation_pictures_that_will_not_do_are_told_before_the_work(model, tm
     ]:
         few = {name: codes[: len(images)] for name, codes in labels.items()}
         with pytest.raises(InputError, match=told):
-            export(model, folder, "float32", evaluation=(images, few))
+            export(model, folder, "float32", evaluation=(images, few), latency=False)
     assert not folder.exists()
 
 

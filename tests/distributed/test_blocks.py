@@ -12,7 +12,7 @@ import pytest
 
 from kerastl.distributed.blocks import TRIES, run_blocks
 from kerastl.errors import InputError
-from tests.support.two_nodes import call, importable, ray_warnings, slow_square, teller, unused_port
+from tests.support.two_nodes import call, ray_warnings, slow_square, teller, unused_port
 
 pytestmark = ray_warnings
 
@@ -40,17 +40,6 @@ def deadly(folder):
             os._exit(1)
 
     return work
-
-
-@pytest.fixture(scope="module")
-def ray():
-    """A cluster of this machine, opened by the caller, as a user's program may."""
-    with importable():
-        import ray
-
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
 
 
 def test_the_plain_loop_keeps_order_and_makes_one_worker():

@@ -88,17 +88,6 @@ def on_its_node(folder, node):
     return work
 
 
-@pytest.fixture(scope="module")
-def ray():
-    """A cluster of this machine, opened by the caller, as a user's program may."""
-    with importable():
-        import ray
-
-        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
-
-
 def test_here_jobs_are_done_in_order_by_one_worker():
     made = []
 

@@ -13,19 +13,9 @@ import pytest
 from kerastl.distributed import ray as ray_answers
 from kerastl.distributed.ray import answer, shares, threads
 from kerastl.errors import InputError
-from tests.support.two_nodes import importable, ray_warnings, unused_port
+from tests.support.two_nodes import ray_warnings, unused_port
 
 pytestmark = ray_warnings
-
-
-@pytest.fixture(scope="module")
-def ray():
-    with importable():
-        import ray
-
-        ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
 
 
 def test_what_is_returned_or_raised_comes_as_it_is(ray, monkeypatch):

@@ -49,7 +49,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     made = tmp_path_factory.mktemp("models") / "1"
-    export(model, made, formats=("saved_model", "float32"))
+    export(model, made, formats=("saved_model", "float32"), latency=False)
     save_model(model, made / "model.keras")
     return made
 

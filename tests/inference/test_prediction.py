@@ -27,7 +27,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     made = tmp_path_factory.mktemp("models") / "1"
-    export(model, made, calibration=patches())
+    export(model, made, calibration=patches(), latency=False)
     save_model(model, made / "model.keras")
     return made
 

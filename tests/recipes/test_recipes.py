@@ -1,8 +1,10 @@
 """The recipes through their front doors, as a user runs them."""
 
 import os
+import runpy
 import subprocess
 import sys
+import warnings
 
 import pandas as pd
 import pytest
@@ -18,6 +20,21 @@ def run(recipe, *args, cwd):
                            capture_output=True, check=False)  # fmt: skip
     assert found.returncode == 0, found.stderr
     return found.stdout
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The same in this process, which has loaded Keras already."""
+
+    def run(recipe, *args, cwd):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", [str(recipe), *args])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            runpy.run_path(str(recipe), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 def test_there_are_the_recipes_that_are_tested():
@@ -37,27 +54,29 @@ def test_quickstart(tmp_path):
     assert {"model.keras", "saved_model", "model_float32.tflite", "model_int8.tflite"} <= written
 
 
-def test_own_task_a(tmp_path):
-    told = run(ROOT / "recipes/own_task_a.py", "--smoke", cwd=tmp_path)
+@pytest.mark.slow
+def test_own_task_a(here, tmp_path):
+    told = here(ROOT / "recipes/own_task_a.py", "--smoke", cwd=tmp_path)
     assert "transfer, last stage minus scratch" in told
 
 
-def test_unknown_labels(tmp_path):
-    told = run(ROOT / "recipes/unknown_labels.py", "--smoke", cwd=tmp_path)
+@pytest.mark.slow
+def test_unknown_labels(here, tmp_path):
+    told = here(ROOT / "recipes/unknown_labels.py", "--smoke", cwd=tmp_path)
     assert told.count("complete rows only") == 3
     assert told.count("? = no") == 4
 
 
 @pytest.mark.slow
-def test_joint_or_separate(tmp_path):
-    told = run(ROOT / "recipes/joint_or_separate.py", "--smoke", cwd=tmp_path)
+def test_joint_or_separate(here, tmp_path):
+    told = here(ROOT / "recipes/joint_or_separate.py", "--smoke", cwd=tmp_path)
     assert "90% of the training labels of defect hidden" in told
     assert told.count("networks of each kind") == 2
 
 
 @pytest.mark.slow
-def test_unfreeze_search(tmp_path):
-    told = run(ROOT / "recipes/unfreeze_search.py", "--smoke", "--folder", "found", cwd=tmp_path)
+def test_unfreeze_search(here, tmp_path):
+    told = here(ROOT / "recipes/unfreeze_search.py", "--smoke", "--folder", "found", cwd=tmp_path)
     table = pd.read_csv(tmp_path / "found/leaderboard.csv")
     assert sorted(set(table["trainable"])) == ["4", "heads"]
     assert len(table) == 2
@@ -67,8 +86,10 @@ def test_unfreeze_search(tmp_path):
 
 
 @pytest.mark.slow
-def test_transfer_or_scratch(tmp_path):
-    told = run(ROOT / "recipes/transfer_or_scratch.py", "--smoke", "--folder", "made", cwd=tmp_path)
+def test_transfer_or_scratch(here, tmp_path):
+    told = here(
+        ROOT / "recipes/transfer_or_scratch.py", "--smoke", "--folder", "made", cwd=tmp_path
+    )
     assert "Mean error on the same 1,000 test examples (lowest to highest" in told
     assert told.count("test examples (lowest to highest of the repeats, how many)") == 2
     assert "from A with 200 and from A with 100: " in told
@@ -79,8 +100,8 @@ def test_transfer_or_scratch(tmp_path):
 
 
 @pytest.mark.slow
-def test_find_then_read(tmp_path):
-    told = run(ROOT / "recipes/find_then_read.py", "--smoke", "--folder", "made", cwd=tmp_path)
+def test_find_then_read(here, tmp_path):
+    told = here(ROOT / "recipes/find_then_read.py", "--smoke", "--folder", "made", cwd=tmp_path)
     trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
     assert trials.groupby("candidate").size().to_dict() == {"in stages": 4, "end to end": 4}
     assert set(trials["failed"]) == {""}
@@ -89,8 +110,8 @@ def test_find_then_read(tmp_path):
 
 
 @pytest.mark.slow
-def test_translation(tmp_path):
-    told = run(ROOT / "recipes/translation.py", "--smoke", "--folder", "made", cwd=tmp_path)
+def test_translation(here, tmp_path):
+    told = here(ROOT / "recipes/translation.py", "--smoke", "--folder", "made", cwd=tmp_path)
     trials = pd.read_csv(tmp_path / "made/trials.csv", keep_default_na=False)
     assert set(trials["failed"]) == {""}
     stages = trials[trials["candidate"] == "in stages"]
@@ -100,8 +121,8 @@ def test_translation(tmp_path):
 
 
 @pytest.mark.slow
-def test_face_recognition(tmp_path):
-    told = run(ROOT / "recipes/face_recognition.py", "--smoke", "--folder", "made", cwd=tmp_path)
+def test_face_recognition(here, tmp_path):
+    told = here(ROOT / "recipes/face_recognition.py", "--smoke", "--folder", "made", cwd=tmp_path)
     assert "4 people are known; 32 photographs are asked about, 16 of them of strangers." in told
     assert "What each stage costs, trained on 8 photographs" in told
     assert "over 6 folds, 864 pairs of 12 people" in told
@@ -111,8 +132,8 @@ def test_face_recognition(tmp_path):
 
 
 @pytest.mark.slow
-def test_export_for_mobile(tmp_path):
-    told = run(ROOT / "recipes/export_for_mobile.py", "--smoke", "--formats", "float32", "dynamic",
+def test_export_for_mobile(here, tmp_path):
+    told = here(ROOT / "recipes/export_for_mobile.py", "--smoke", "--formats", "float32", "dynamic",
                "--out", "made", cwd=tmp_path)  # fmt: skip
     written = {p.name for p in (tmp_path / "made").iterdir()}
     assert {"model.keras", "model_float32.tflite", "model_dynamic.tflite"} <= written

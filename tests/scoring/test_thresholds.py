@@ -236,7 +236,7 @@ def forms(trained, holed, tmp_path_factory):
     """The model's files by form."""
     model, _ = trained
     folder = tmp_path_factory.mktemp("forms")
-    report = export(model, folder, calibration=holed, evaluation=holed)
+    report = export(model, folder, calibration=holed, evaluation=holed, latency=False)
     save_model(model, folder / "model.keras")
     return {"keras": folder / "model.keras", **{f.format: folder / f.file for f in report.files}}
 
@@ -270,7 +270,7 @@ def test_plain_keras_opens_it_and_gives_the_same_logits(trained, forms):
 
 def test_the_report_of_an_export_is_decided_at_the_thresholds(trained, holed, forms):
     model, _ = trained
-    report = export(model, forms["keras"].parent, ["float32"], evaluation=holed)
+    report = export(model, forms["keras"].parent, ["float32"], evaluation=holed, latency=False)
     expected = evaluate(model, holed, draws=0)
     for task in TASKS:
         made = report.files[0].tasks[task.name]

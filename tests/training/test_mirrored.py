@@ -25,16 +25,19 @@ def found():
     return json.loads(run.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_loss_is_that_of_the_whole_batch_however_it_is_shared(found):
     assert set(found["losses"]) == {"examples", "known", "known_per_example"}
     assert max(found["losses"].values()) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_live_fit_on_two_devices_is_that_on_one(found):
     assert found["live_fit"]["weights"] < 1e-5
     assert found["live_fit"]["history"] < 1e-5
 
 
+@pytest.mark.slow
 def test_a_cached_fit_on_two_devices_is_that_on_one(found):
     assert found["cached_fit"]["weights"] < 1e-5
     assert found["cached_fit"]["history"] < 1e-5
@@ -43,10 +46,12 @@ def test_a_cached_fit_on_two_devices_is_that_on_one(found):
     assert found["cached_fit"]["optimizer"] == "AdamW"
 
 
+@pytest.mark.slow
 def test_a_dataset_in_its_own_order_and_dropout_train_on_two_devices(found):
     assert found["shuffled_fit"] == {"finite": True}
 
 
+@pytest.mark.slow
 def test_a_model_of_another_scope_is_refused(found):
     assert "not built under the strategy that is in force" in found["elsewhere"]
     assert "with strategy.scope():" in found["elsewhere"]

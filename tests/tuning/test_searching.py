@@ -140,6 +140,7 @@ def test_stopped_and_taken_up_again(data, tmp_path, found):
     )
 
 
+@pytest.mark.slow
 def test_a_chosen_trial_that_was_not_kept_is_fitted_again(found, data, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "kerastl"):
         result = search(backbone(), data, folder=tmp_path, keep=1, **SMALL)

@@ -258,6 +258,7 @@ def searched(data, tmp_path_factory):
     return hyper, oracle, jobs, root
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_from_the_weights(searched, data):
     _, oracle, jobs, _ = searched
     later = [j for j in jobs.values() if j.start is not None]
@@ -269,6 +270,7 @@ def test_hyperband_goes_on_from_the_weights(searched, data):
     assert {t.status for t in oracle.trials.values()} == {"COMPLETED"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 def test_keras_tuners_own_tuner_opens_the_folder(searched, data, capsys):
     hyper, oracle, jobs, root = searched
@@ -288,6 +290,7 @@ def test_keras_tuners_own_tuner_opens_the_folder(searched, data, capsys):
         assert trial_score(data.tasks, found.labels, found.scores) == pytest.approx(score)
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_fitted_from_the_beginning(searched, data, tmp_path, caplog):
     hyper, _, jobs, _ = searched
     job = next(j for j in jobs.values() if j.start is not None)

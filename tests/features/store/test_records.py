@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 import pytest
+import typer
 
-from kerastl.cli.features import check_store, make_room, show_store
+from kerastl.cli.features import prune, show_store, verify
 from kerastl.features.store.records import (
     FOLDER,
     MODEL,
@@ -70,13 +71,14 @@ def test_predictions_are_listed(cache):
 
 def test_predictions_are_verified(cache, capsys):
     assert verify_store(cache) == []
-    assert check_store(cache) is False
+    verify(cache)
     assert "All 3 shards" in capsys.readouterr().out
     damage(part_files(cache / FOLDER / OLD)[1])
     [(path, cause)] = verify_store(cache)
     assert (path, "checksum" in cause) == (part_files(cache / FOLDER / OLD)[1], True)
     assert list_store(cache).set_index("prefix").loc[OLD, "pictures"] == 5
-    assert check_store(cache) is True
+    with pytest.raises(typer.Exit):
+        verify(cache)
     assert "Damaged: 1 of 3 shards" in capsys.readouterr().out
 
 
@@ -88,7 +90,7 @@ def test_predictions_are_pruned_by_age_by_size_and_all(cache, capsys):
     assert [p.name for p in prediction_folders(cache)] == [NEW]
     (cache / FOLDER / NEW / MODEL).touch()
     (cache / "notes.txt").touch()
-    make_room(cache, keep_bytes=None, older_than_days=None, everything=True)
+    prune(cache, everything=True)
     assert "0 bytes left" in capsys.readouterr().out
     assert [p.name for p in cache.rglob("*")] == ["notes.txt"]
 

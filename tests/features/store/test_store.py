@@ -382,6 +382,7 @@ def worker(folder, log, pause, count):
     )
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_finished_is_done_twice(tmp_path):
     folder, count = tmp_path / PREFIX, 120
     draw, finished = np.random.default_rng(4), set()
