@@ -59,7 +59,9 @@ def export(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="DATA", help="Pictures to calibrate int8 with and to check the files on."
+            metavar="DATA",
+            help="Pictures to calibrate int8 with and to check the files on; by default those "
+            "of MODEL's run.",
         ),
     ] = None,
     formats: Annotated[
@@ -89,7 +91,7 @@ def export(
     """
     chosen = check_formats(_formats(formats))
     with loading():
-        from kerastl.cli.runs import open_data
+        from kerastl.cli.runs import open_for
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
         from kerastl.inference.sidecar import NAME, REPORT
@@ -98,11 +100,11 @@ def export(
     file = _keras_file(model)
     net = load_model(file)
     words = reading(task, unknown, unsure, None)
-    manifest = None if data is None else open_data(data, seed=seed, **words)
+    manifest, scored = open_for(file, data, seed=seed, **words)
     folder = folder or file.parent
     try:
         report = export_model(
-            net, folder, chosen, calibration=manifest, evaluation=manifest, waive=_names(waive),
+            net, folder, chosen, calibration=manifest, evaluation=scored, waive=_names(waive),
             latency=not no_latency, seed=seed,
         )  # fmt: skip
     except RefusedExport as error:
@@ -161,7 +163,7 @@ def check(
         from kerastl.deploy.checking import check_file
 
     made_from = None if model is None else _keras_file(model)
-    labelled = _pictures(pictures, made_from, seed, reading(task, unknown, unsure, None))
+    labelled = _pictures(pictures, file, made_from, seed, reading(task, unknown, unsure, None))
     report = check_file(
         file, labelled, model=made_from, waive=_names(waive), latency=not no_latency, seed=seed
     )
@@ -219,11 +221,13 @@ def _keras_file(model: Path) -> Path:
     return model / MODEL if model.is_dir() else model
 
 
-def _pictures(pictures: str, model: Path | None, seed: int, reading: Mapping[str, Any]) -> Manifest:
+def _pictures(
+    pictures: str, file: Path, model: Path | None, seed: int, reading: Mapping[str, Any]
+) -> Manifest:
     """Labelled pictures; beside a model also a picture or a flat folder, without labels."""
     import pandas as pd
 
-    from kerastl.cli.runs import open_data
+    from kerastl.cli.runs import open_held_out
     from kerastl.data.manifest import Manifest
     from kerastl.data.tasks import UNKNOWN
     from kerastl.inference.prediction import find_pictures
@@ -233,7 +237,7 @@ def _pictures(pictures: str, model: Path | None, seed: int, reading: Mapping[str
     flat = path.is_dir() and not any(p.is_dir() for p in path.iterdir())
     table = path.suffix.lower() in (".csv", ".tsv")
     if model is None or not (flat or (path.is_file() and not table)):
-        return open_data(pictures, seed=seed, **reading)
+        return open_held_out(model or file, pictures, seed=seed, **reading)
     tasks = read_spec(model).tasks
     columns = {column: UNKNOWN for task in tasks for column in task.columns}
     return Manifest(pd.DataFrame({"image": find_pictures(path), **columns}), tasks)

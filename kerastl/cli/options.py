@@ -167,6 +167,14 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+OwnData = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA",
+        help="As of train; by default the pictures that MODEL's run was made from.",
+        show_default=False,
+    ),
+]
 Model = Annotated[
     Path,
     typer.Argument(
@@ -201,7 +209,8 @@ BatchSize = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of splits, weights and order.")]
 SplitSeed = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, help="Seed of the splits: that of training.")
+    int,
+    typer.Option("--seed", metavar="N", min=0, help="Seed of the splits of a model without a run."),
 ]
 Balance = Annotated[
     bool, typer.Option("--balance", help="Weigh rare positives by the known counts.")

@@ -14,6 +14,9 @@ import numpy as np
 import pandas as pd
 
 from kerastl import __version__
+from kerastl.cli.console import err
+from kerastl.data.division import FILE as DIVISION
+from kerastl.data.division import HELD_OUT, Division
 from kerastl.data.labels import label_report
 from kerastl.data.manifest import Manifest
 from kerastl.data.readers.tabular import read_csv, read_folder
@@ -24,7 +27,7 @@ from kerastl.features.extract import extract_features
 from kerastl.files import as_folder, replacing
 from kerastl.inference.evaluation import Predictions
 from kerastl.inference.prediction import class_columns, find_pictures
-from kerastl.inference.sidecar import update_report
+from kerastl.inference.sidecar import read_report, update_report
 from kerastl.models.cuts import split
 from kerastl.models.saving import MODEL, load_model, save_model
 from kerastl.models.spec import spec_of, with_spec
@@ -64,6 +67,70 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
     if tasks:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     return read_folder(path, seed=seed)
+
+
+def open_for(
+    model: Path, data: str | None, *, seed: int = 0, **words: Any
+) -> tuple[Manifest | None, Manifest | None]:
+    """The pictures for a model, and those that it is scored on: none that its run has seen.
+
+    Beside a model of a run lies its division: each picture, known by content, is in the part that
+    it was in, whatever the seed, and others are held out. How many the run was fitted or tuned on
+    is told. A model from elsewhere has no division: then the data are divided by `seed`.
+
+    Args:
+        model: A run's folder, or a file in it.
+        data: As in `open_data`; None stands for the run's own pictures.
+        seed: As in `open_data`.
+        **words: As in `open_data`; by default a table is read as the run read its own.
+
+    Returns:
+        All pictures, None where there are no data to read; and the same where some of them are
+        held out, else None.
+
+    Raises:
+        InputError: As `open_data`, and for a division that is damaged.
+    """
+    run = model if (model / DIVISION).is_file() else model.parent
+    if not (run / DIVISION).is_file():
+        found = None if data is None else open_data(data, seed=seed, **words)
+        return found, found
+    made = read_report(run).get("training", {})
+    if data is None:
+        data = made.get("data", "")
+        if not data.startswith("tfds:") and not (data and Path(data).exists()):
+            return None, None
+    if not words and Path(data).suffix.lower() in TABLES:
+        words = {name: made[name] for name in ("tasks", "unknown", "unsure") if made.get(name)}
+    found, seen = Division.read(run / DIVISION).applied(open_data(data, seed=seed, **words))
+    if seen:
+        told = f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out."
+        err.print(told, markup=False, highlight=False, soft_wrap=True)
+    return found, found if found.has(HELD_OUT) else None
+
+
+def open_held_out(model: Path, data: str | None, **options: Any) -> Manifest:
+    """The pictures that a model is scored on, of which there have to be some.
+
+    Args:
+        model: As in `open_for`.
+        data: As in `open_for`.
+        **options: As in `open_for`.
+
+    Raises:
+        InputError: As `open_for`, and where there are no data, or all of them were seen.
+    """
+    found, scored = open_for(model, data, **options)
+    if found is None:
+        raise InputError(
+            f"Expected DATA: labelled pictures. Those that {model} was made from are not there."
+        )
+    if scored is None:
+        raise InputError(
+            f"All {len(found):,} pictures were trained or tuned on. Expected some that are held "
+            "out: give others as DATA."
+        )
+    return scored
 
 
 def named_backbone(name: str) -> str | keras.Model:
@@ -244,6 +311,7 @@ def write_run(
     found = predict_run(model, manifest)
     tuned = tune_run(model, manifest, found, thresholds_metric) if thresholds_metric else None
     save_model(model, folder / MODEL)
+    Division.of(manifest).write(folder / DIVISION)
     scores = score_run(model, manifest, found)
     _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
     if history is not None:

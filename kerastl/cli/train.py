@@ -25,6 +25,7 @@ from kerastl.cli.options import (
     ImageSize,
     Metric,
     Model,
+    OwnData,
     Ray,
     Resume,
     RunFolder,
@@ -169,12 +170,10 @@ def say_written(folder: Path) -> None:
     say(", ".join(sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))))
 
 
-@app.command(
-    rich_help_panel=PANEL, epilog="Example: kerastl evaluate saved_models/flowers/1 flowers/"
-)
+@app.command(rich_help_panel=PANEL, epilog="Example: kerastl evaluate saved_models/flowers/1")
 def evaluate(
     model: Model,
-    data: Data,
+    data: OwnData = None,
     task: TaskNames = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
@@ -183,15 +182,16 @@ def evaluate(
         Path | None, typer.Option(metavar="FOLDER", help="A folder for scores.csv and scores.png.")
     ] = None,
 ) -> None:
-    """Score a model on the test part of labelled pictures."""
+    """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
-        from kerastl.cli.runs import open_data
+        from kerastl.cli.runs import open_held_out
         from kerastl.files import replacing
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
 
-    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, None))
+    words = reading(task, unknown, unsure, None)
+    manifest = open_held_out(model, data, seed=seed, **words)
     in_run = model / MODEL
     scores = score_model(in_run if in_run.is_file() else model, manifest)
     say(scores)

@@ -153,6 +153,7 @@ class Manifest:
         uncertain: Column name to the number in [0, 1] that an uncertain label of
             that column stands for in training; a column that is not there has its
             uncertain labels ignored. See `with_uncertain`.
+        drawn: Whether the splits were drawn when the data were read, not given with them.
 
     Raises:
         InputError: For a column that is missing, or codes that the task does not have.
@@ -169,6 +170,7 @@ class Manifest:
     skipped: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     uncertain: Mapping[str, float] = field(default_factory=dict)
+    drawn: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "tasks", as_tasks(self.tasks))

@@ -22,12 +22,16 @@ REPORT = "report.json"
 
 def update_report(folder: str | Path, **parts: Any) -> Path:
     """Put parts into a folder's report.json and keep the others that stand there."""
-    path = Path(folder) / REPORT
+    return write_json(Path(folder) / REPORT, {**read_report(folder), **parts})
+
+
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """What stands in a folder's report.json; nothing where there is none that can be read."""
     try:
-        there = json.loads(path.read_text("utf-8"))
+        there = json.loads((Path(folder) / REPORT).read_text("utf-8"))
     except (OSError, ValueError):
-        there = {}
-    return write_json(path, {**(there if isinstance(there, dict) else {}), **parts})
+        return {}
+    return there if isinstance(there, dict) else {}
 
 
 NAME = "model.json"

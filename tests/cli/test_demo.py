@@ -19,6 +19,7 @@ from kerastl.inference.predictors import load_predictor
 WRITTEN = {
     "model.keras", "saved_model", "model_float32.tflite", "model_int8.tflite", "model.json",
     "report.json", "predictions.csv", "history.csv", "scores.png",
+    "division.csv",
 }  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def test_a_run_is_written_whole(trained, tmp_path, stripes_folder):
     scores, tuned = write_run(folder, model, manifest, history, settings={"epochs": 1},
                        root=stripes_folder)  # fmt: skip
     assert sorted(p.name for p in folder.iterdir()) == [
-        "history.csv", "model.keras", "predictions.csv", "report.json", "scores.png",
+        "division.csv", "history.csv", "model.keras", "predictions.csv", "report.json",
+        "scores.png",
     ]  # fmt: skip
     predictions = pd.read_csv(folder / "predictions.csv")
     assert list(predictions) == ["image", "split", "label", "label.across", "label.down"]

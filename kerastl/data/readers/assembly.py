@@ -48,8 +48,8 @@ def assemble(
     train, val, _ = check_fractions(fractions)
     names = np.array(frame["image"] if names is None else names, dtype=object)
     same = same_content(frame["image"].tolist())
-    found = list(notes)
-    if "split" in frame:
+    found, drawn = list(notes), "split" not in frame
+    if not drawn:
         found += _leaks(frame, names, same)
         if val and "val" not in set(frame["split"]):
             shares = (train / (train + val), val / (train + val), 0)
@@ -59,7 +59,7 @@ def assemble(
         frame = frame.assign(split=split)
     found += _contradictions(frame, tasks, names, same)
     skipped = {} if skipped is None else skipped
-    return Manifest(frame, tuple(tasks), skipped, tuple(found), uncertain or {})
+    return Manifest(frame, tuple(tasks), skipped, tuple(found), uncertain or {}, drawn)
 
 
 def _val_from_train(
