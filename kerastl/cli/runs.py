@@ -120,6 +120,8 @@ def open_held_out(model: Path, data: str | None, **options: Any) -> Manifest:
     Raises:
         InputError: As `open_for`, and where there are no data, or all of them were seen.
     """
+    if not model.exists():
+        raise InputError(f"There is no model {model}.")
     found, scored = open_for(model, data, **options)
     if found is None:
         raise InputError(

@@ -67,6 +67,14 @@ def test_pictures_that_come_later_and_a_folder_of_others_are_all_scored(work, tr
     assert scored(work, inside, "renamed")[0] == n + 12
 
 
+def test_what_is_not_there_is_named(work, trained, inside):
+    assert "There is no model runn." in inside("evaluate", "runn", cwd=work, code=2)
+    assert "There is no folder pics" in inside("evaluate", "run", "pics", cwd=work, code=2)
+    shutil.move(work / "pictures", work / "moved")
+    told = inside("evaluate", "run", cwd=work, code=2)
+    assert "Expected DATA: labelled pictures. Those that run was made from are not there." in told
+
+
 def test_nothing_held_out_is_one_sentence(work, trained, inside):
     table = (work / "run/division.csv").read_text().replace(",test", ",train")
     (work / "run/division.csv").write_text(table)
