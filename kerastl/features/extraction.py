@@ -127,7 +127,7 @@ def held(make: Make, paths: Sequence[str], found: Contents) -> Make:
     Args:
         make: Makes features of the pictures at some positions.
         paths: The pictures.
-        found: What `content_index.contents` found of them.
+        found: What `store.index.contents` found of them.
 
     Raises:
         InputError: From the function returned, where a picture changes meanwhile.

@@ -47,7 +47,7 @@ def predict(
         batch_size: Pictures in a batch. No batch goes beyond a block of 1024.
         cache: A folder that keeps finished blocks; they lie in `predictions` below it.
         ray: Address of a Ray cluster that the blocks are done on, as in
-            `cluster.run_blocks`. Every machine has to see the pictures, the model's
+            `distributed.blocks.run_blocks`. Every machine has to see the pictures, the model's
             file and the cache folder under the same paths.
         progress: Called with the pictures done and in all.
 
