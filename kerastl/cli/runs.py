@@ -120,7 +120,7 @@ def open_held_out(model: Path, data: str | None, **options: Any) -> Manifest:
     Raises:
         InputError: As `open_for`, and where there are no data, or all of them were seen.
     """
-    if not model.exists():
+    if data is None and not model.exists():
         raise InputError(f"There is no model {model}.")
     found, scored = open_for(model, data, **options)
     if found is None:
@@ -312,8 +312,8 @@ def write_run(
     """
     found = predict_run(model, manifest)
     tuned = tune_run(model, manifest, found, thresholds_metric) if thresholds_metric else None
+    Division.of(manifest).write(folder / DIVISION)  # first: no model is without it
     save_model(model, folder / MODEL)
-    Division.of(manifest).write(folder / DIVISION)
     scores = score_run(model, manifest, found)
     _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
     if history is not None:

@@ -50,8 +50,9 @@ class Division:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Division:
-        """The division of a manifest; without splits all was trained on, and what cannot be read is
-        in no part.
+        """The division of a manifest; without splits all was trained on.
+
+        A file that cannot be read is in no part.
         """
         splits = manifest.frame.get("split", [SPLITS[0]] * len(manifest))
         parts: dict[str, str] = {}
@@ -89,10 +90,9 @@ class Division:
     def applied(self, manifest: Manifest) -> tuple[Manifest, int]:
         """The same pictures, each in the part that it was in, and how many of them were seen.
 
-        Seen is what was trained or tuned on: the parts train and val.
-
-        A picture that the run did not have is held out, unless the data come with a division
-        of their own: then it is where that puts it.
+        Seen is what was trained or tuned on: the parts train and val. A picture that the run did
+        not have is held out, unless the data come with a division of their own: then it is where
+        that puts it.
         """
         given = "split" in manifest.frame and not manifest.drawn
         before = list(manifest.frame["split"]) if given else [HELD_OUT] * len(manifest)
