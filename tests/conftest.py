@@ -19,7 +19,11 @@ from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
 from kerastl.cli.main import main
+from kerastl.deploy.exporting import export
+from kerastl.deploy.formats import DEFAULT
+from kerastl.models.saving import save_model
 from tests.support.networks import small_network, stripes
+from tests.support.tiny_models import on_disk, tiny
 
 NOBODY = 65534
 
@@ -74,6 +78,17 @@ def inside(monkeypatch, capsys):
         return found.out + found.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """The tiny model, its pictures, and the folder of its export: to be read, never written to."""
+    model = tiny()
+    manifest = on_disk(tmp_path_factory.mktemp("data") / "pictures")
+    folder = tmp_path_factory.mktemp("tiny") / "1"
+    export(model, folder, DEFAULT, calibration=manifest, latency=False, waive=["int8"])
+    save_model(model, folder / "model.keras")
+    return model, manifest, folder
 
 
 @pytest.fixture

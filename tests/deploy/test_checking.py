@@ -10,35 +10,30 @@ from kerastl.data.manifest import Manifest
 from kerastl.data.tasks import Task
 from kerastl.deploy import tflite
 from kerastl.deploy.checking import check_file, file_format
-from kerastl.deploy.exporting import export
 from kerastl.deploy.tflite_metadata import with_metadata
 from kerastl.errors import InputError
 from kerastl.inference.evaluation import evaluate
 from kerastl.inference.sidecar import NAME
 from kerastl.models.factories import create_model
-from kerastl.models.saving import save_model
 from kerastl.models.spec import spec_of, with_spec
-from tests.support.tiny_models import SIZE, TASKS, on_disk, patches, tiny
+from tests.support.tiny_models import SIZE, TASKS, patches, tiny
 
 FORMATS = ["saved_model", "float32", "float16", "dynamic", "int8"]
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny()
+@pytest.fixture
+def model(tiny_run):
+    return tiny_run[0]
 
 
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    return on_disk(tmp_path_factory.mktemp("data") / "pictures")
+@pytest.fixture
+def manifest(tiny_run):
+    return tiny_run[1]
 
 
-@pytest.fixture(scope="module")
-def folder(model, manifest, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
-    export(model, folder, FORMATS, calibration=manifest, latency=False, waive=["int8"])
-    save_model(model, folder / "model.keras")
-    return folder
+@pytest.fixture
+def folder(tiny_run):
+    return tiny_run[2]
 
 
 @pytest.fixture

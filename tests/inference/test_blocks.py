@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 from kerastl.data.tasks import Task
-from kerastl.deploy.exporting import export
 from kerastl.errors import InputError
 from kerastl.features.store.upkeep import list_store, prune_store, verify_store
 from kerastl.inference import blocks
@@ -33,7 +32,6 @@ from kerastl.inference.blocks import (
     write_part,
 )
 from kerastl.inference.prediction import predict
-from kerastl.models.saving import save_model
 from kerastl.models.spec import spec_of, with_spec
 from tests.support.commands import ROOT
 from tests.support.tiny_models import TASKS, on_disk, patches, tiny
@@ -41,17 +39,14 @@ from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 FORMS = ["", "model.keras", "saved_model", "model_float32.tflite"]
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny()
+@pytest.fixture
+def model(tiny_run):
+    return tiny_run[0]
 
 
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    made = tmp_path_factory.mktemp("models") / "1"
-    export(model, made, formats=("saved_model", "float32"), latency=False)
-    save_model(model, made / "model.keras")
-    return made
+@pytest.fixture
+def folder(tiny_run):
+    return tiny_run[2]
 
 
 @pytest.fixture

@@ -9,27 +9,22 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerastl.deploy.exporting import export
 from kerastl.errors import InputError
 from kerastl.inference.prediction import find_pictures, load_predictor, predict
-from kerastl.models.saving import save_model
 from kerastl.models.spec import spec_of, with_spec
 from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 COLUMNS = "image zone zone.a zone.b zone.c alarm alarm.no alarm.yes marks marks.u marks.v error"
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny()
+@pytest.fixture
+def model(tiny_run):
+    return tiny_run[0]
 
 
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    made = tmp_path_factory.mktemp("models") / "1"
-    export(model, made, calibration=patches(), latency=False)
-    save_model(model, made / "model.keras")
-    return made
+@pytest.fixture
+def folder(tiny_run):
+    return tiny_run[2]
 
 
 @pytest.fixture

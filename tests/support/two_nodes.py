@@ -39,7 +39,7 @@ def two_nodes(**head):
         import ray
         from ray.cluster_utils import Cluster
 
-        assert not ray.is_initialized()  # run_blocks would use that connection
+        ray.shutdown()  # run_blocks would use a connection that is open
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **head})
         second = cluster.add_node(num_cpus=1)
 

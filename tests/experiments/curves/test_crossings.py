@@ -5,6 +5,8 @@ Other test examples: how far they would move the errors, and what intervals then
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
@@ -21,6 +23,7 @@ BETTER = (0.02, 1.5, -0.5)
 WORSE = (0.08, 2.0, -0.5)
 
 
+@functools.cache
 def fitted(curve, seed):
     return fit_power_law(*measured(curve, SIZES, REPEATS, seed), draws=800, seed=seed)
 
@@ -217,6 +220,7 @@ def trials(name, hard, rng):
     return rows, scores
 
 
+@functools.cache
 def two_alike(seed, count=200):
     """Two candidates that are equally good, but not on the same test examples."""
     rng = np.random.default_rng(seed)
