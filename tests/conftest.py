@@ -27,7 +27,6 @@ from tests.support.tiny_models import on_disk, tiny
 
 NOBODY = 65534
 
-
 PROCESSES = (
     "tests/distributed/", "tests/features/test_blocks.py", "tests/training/test_killed.py",
     "tests/tuning/test_chief_and_workers.py", "tests/tuning/test_search_on_ray.py",
@@ -48,7 +47,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays: garbage collections that pass it by save a fifth of the time."""
+    """What is loaded by now stays: garbage collections need not look at it again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -91,7 +91,8 @@ def export(
     """
     chosen = check_formats(_formats(formats))
     with loading():
-        from kerastl.cli.runs import open_for
+        from kerastl.cli.runs import DIVISION, open_for, run_of
+        from kerastl.data.division import Division
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
         from kerastl.inference.sidecar import NAME, REPORT
@@ -109,6 +110,8 @@ def export(
         )  # fmt: skip
     except RefusedExport as error:
         report = error.report
+    if (run := run_of(file)) and run != folder:  # what was seen goes with the files
+        Division.read(run / DIVISION).write(folder / DIVISION)
     plain = report.to_dict()
     show_contract(plain)
     title(f"Written to {folder}/")

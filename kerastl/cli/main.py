@@ -1,6 +1,6 @@
 """The command line: one verb for each thing to do, the same options everywhere.
 
-The verbs stand in eight rooms. None of them loads Keras before a verb is called.
+The verbs stand in eight modules. None of them loads Keras before a verb is called.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from kerastl import __version__
-from kerastl.cli import curve, demo, export, labels, networks, search, train
-from kerastl.cli import features as cli_features
+from kerastl.cli import curve, demo, export, features, labels, networks, search, train
 from kerastl.cli.console import explained
 
 
@@ -33,10 +32,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: [bold]kerastl train PICTURES[/bold], a folder of class folders.",
 )
-for room in (
-    train, search, curve, export, labels, cli_features, networks, demo,
+for module in (
+    train, search, curve, export, labels, features, networks, demo,
 ):  # fmt: skip
-    app.add_typer(room.app)
+    app.add_typer(module.app)
 
 
 def _version(asked: bool) -> None:

@@ -69,6 +69,12 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
     return read_folder(path, seed=seed)
 
 
+def run_of(model: Path) -> Path | None:
+    """The folder of the run that a model or an exported file lies in, if there is one."""
+    places = (model, *model.parents[:2])  # OpenVINO's files lie in a folder of their own
+    return next((place for place in places if (place / DIVISION).is_file()), None)
+
+
 def open_for(
     model: Path, data: str | None, *, seed: int = 0, **words: Any
 ) -> tuple[Manifest | None, Manifest | None]:
@@ -91,8 +97,8 @@ def open_for(
     Raises:
         InputError: As `open_data`, and for a division that is damaged.
     """
-    run = model if (model / DIVISION).is_file() else model.parent
-    if not (run / DIVISION).is_file():
+    run = run_of(model)
+    if run is None:
         found = None if data is None else open_data(data, seed=seed, **words)
         return found, found
     made = read_report(run).get("training", {})

@@ -142,17 +142,19 @@ class Measures:
     """
 
     def __init__(self, task: Task, a: Answers, counts: np.ndarray):
-        self.task, self._a, self._counts = task, a, counts
+        self._a, self._counts = a, counts
         self._exclusive = task.kind != "multilabel"
+        self._keys = frozenset(metrics_of(task))
+        self._place = {name: number for number, name in enumerate(task.classes)}
         self._made: dict[tuple[str, int], np.ndarray] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
         """One measure, `[draws]`, by its (class, metric); a KeyError where there is none."""
         name, metric = key
-        if key not in metrics_of(self.task):
+        if key not in self._keys:
             raise KeyError(key)
         if name:
-            return self._of_class(metric, self.task.classes.index(name))
+            return self._of_class(metric, self._place[name])
         if metric in AVERAGES:
             of = [self._of_class(AVERAGES[metric], int(c)) for c in np.flatnonzero(self._a.both)]
             return average(np.stack(of)) if of else np.full(self._counts.shape[1], np.nan)

@@ -58,6 +58,15 @@ def test_the_printed_export_checks_on_the_same_pictures(work, trained, inside):
     assert f"Checked on {n} held-out pictures." in told
 
 
+def test_files_that_were_exported_elsewhere_know_what_was_seen(work, trained, inside):
+    n = trained["data"]["splits"]["test"]
+    inside("export", "run", "--formats", "float32,openvino", "--no-latency", "--out", "far",
+           cwd=work)  # fmt: skip
+    for file in ("far/model_float32.tflite", "far/model_openvino/model.xml"):
+        told = inside("evaluate", file, "pictures", "--seed", "9", cwd=work)
+        assert f"40 pictures, {40 - n} of them were trained or tuned on: left out." in told
+
+
 def test_pictures_that_come_later_and_a_folder_of_others_are_all_scored(work, trained, inside):
     n = trained["data"]["splits"]["test"]
     pictures(work / "later", 12, seed=1)
