@@ -3,7 +3,7 @@
 import pytest
 
 from kerastl.errors import InputError
-from kerastl.files import as_folder, replacing, same_content, write_json
+from kerastl.files import as_folder, replacing, write_json
 
 
 def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -38,29 +38,3 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, below):
         write_json(taken / below / "a.json", {})
     assert taken.read_text() == "mine"
     assert as_folder(tmp_path / "new" / below) == tmp_path / "new" / below
-
-
-def test_copies_share_a_number_and_nothing_else_does(tmp_path):
-    contents = [b"abc", b"abd", b"abc", b"longer", b"", b"", b"abc"]
-    paths = [str(tmp_path / str(i)) for i in range(len(contents))]
-    for path, content in zip(paths, contents, strict=True):
-        with open(path, "wb") as file:
-            file.write(content)
-    gone = [str(tmp_path / "gone"), str(tmp_path / "away")]
-    assert same_content(paths + gone).tolist() == [0, 1, 0, 3, 4, 5, 0, 7, 8]
-
-
-def test_a_difference_behind_the_first_block_is_seen(tmp_path):
-    for name, end in (("a", b"x"), ("b", b"y"), ("c", b"x")):
-        (tmp_path / name).write_bytes(bytes(1 << 20) + end)
-    assert same_content([str(tmp_path / n) for n in "abc"]).tolist() == [0, 1, 0]
-
-
-def test_files_that_cannot_be_read_are_nobodys_copy(unprivileged):
-    paths = [unprivileged / n for n in "ab"]
-    for path in paths:
-        path.write_bytes(b"same")
-    assert same_content([str(p) for p in paths]).tolist() == [0, 0]
-    for path in paths:
-        path.chmod(0)
-    assert same_content([str(p) for p in paths]).tolist() == [0, 1]

@@ -97,11 +97,11 @@ def curve(
     options = {"epochs": epochs, **given(image_size=image_size)}
     words = reading(task, unknown, unsure, uncertain)
     with loading():
-        from kerastl.cli.runs import named_backbone, open_data
+        from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.curves.measuring import learning_curve
 
     makers = named_candidates(candidates)
-    manifest = open_data(data, seed=seed, **words)
+    manifest = open_training(data, backbone, weights, seed=seed, **words)
     count = len(manifest.split("train"))
     steps = default_sizes(count) if sizes is None else whole_numbers(sizes)
     common = {"backbone": backbone, "weights": weights, **options}

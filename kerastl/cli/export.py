@@ -101,11 +101,12 @@ def export(
     file = _keras_file(model)
     net = load_model(file)
     words = reading(task, unknown, unsure, None)
-    manifest, scored = open_for(file, data, seed=seed, **words)
+    found = open_for(file, data, seed=seed, **words)
+    pictures, scored = (None, None) if found is None else (found.pictures, found.scored)
     folder = folder or file.parent
     try:
         report = export_model(
-            net, folder, chosen, calibration=manifest, evaluation=scored, waive=_names(waive),
+            net, folder, chosen, calibration=pictures, evaluation=scored, waive=_names(waive),
             latency=not no_latency, seed=seed,
         )  # fmt: skip
     except RefusedExport as error:
@@ -133,14 +134,15 @@ def check(
         ),
     ],
     pictures: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="PICTURES",
             help="Labelled pictures: a folder of class folders, a .csv table with a column "
-            "`image`, or tfds:NAME. With --model also a picture, or a folder of them.",
+            "`image`, or tfds:NAME; by default those of FILE's run. With --model also a picture, "
+            "or a folder of them.",
             show_default=False,
         ),
-    ],
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -225,22 +227,27 @@ def _keras_file(model: Path) -> Path:
 
 
 def _pictures(
-    pictures: str, file: Path, model: Path | None, seed: int, reading: Mapping[str, Any]
+    pictures: str | None, file: Path, model: Path | None, seed: int, reading: Mapping[str, Any]
 ) -> Manifest:
-    """Labelled pictures; beside a model also a picture or a flat folder, without labels."""
+    """Labelled pictures; beside a model also a picture or a flat folder, without labels.
+
+    By default those of the run that the file lies in, or the model.
+    """
     import pandas as pd
 
-    from kerastl.cli.runs import open_held_out
+    from kerastl.cli.runs import open_scored
     from kerastl.data.manifest import Manifest
     from kerastl.data.tasks import UNKNOWN
     from kerastl.inference.prediction import find_pictures
     from kerastl.models.saving import read_spec
 
+    if pictures is None:
+        return open_scored(model or file, None, seed=seed, **reading).scored
     path = Path(pictures)
     flat = path.is_dir() and not any(p.is_dir() for p in path.iterdir())
     table = path.suffix.lower() in (".csv", ".tsv")
     if model is None or not (flat or (path.is_file() and not table)):
-        return open_held_out(model or file, pictures, seed=seed, **reading)
+        return open_scored(model or file, pictures, seed=seed, **reading).scored
     tasks = read_spec(model).tasks
     columns = {column: UNKNOWN for task in tasks for column in task.columns}
     return Manifest(pd.DataFrame({"image": find_pictures(path), **columns}), tasks)

@@ -80,11 +80,13 @@ def policies(
 ) -> None:
     """Choose by evidence what a ? means in training, label by label."""
     with loading():
-        from kerastl.cli.runs import named_backbone, open_data
+        from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.policies import compare_policies
         from kerastl.models.factories import create_model
 
-    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, None))
+    manifest = open_training(
+        data, backbone, weights, seed=seed, **reading(task, unknown, unsure, None)
+    )
     net = create_model(
         named_backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
         seed=seed,
@@ -132,10 +134,12 @@ def joint_or_separate(
 ) -> None:
     """Compare one network for all tasks with one for each, and flag negative transfer."""
     with loading():
-        from kerastl.cli.runs import named_backbone, open_data
+        from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
-    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain))
+    manifest = open_training(
+        data, backbone, weights, seed=seed, **reading(task, unknown, unsure, uncertain)
+    )
     with steps_shown() as progress:
         report = compare_joint(
             named_backbone(backbone), manifest, weights=none(weights),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pandas as pd
 from kerastl import __version__
 from kerastl.cli.console import err
 from kerastl.data.division import FILE as DIVISION
-from kerastl.data.division import HELD_OUT, Division
+from kerastl.data.division import Division
 from kerastl.data.labels import label_report
 from kerastl.data.manifest import Manifest
 from kerastl.data.readers.tabular import read_csv, read_folder
@@ -25,27 +27,31 @@ from kerastl.errors import InputError, nearest
 from kerastl.features.engines import forward
 from kerastl.features.extract import extract_features
 from kerastl.files import as_folder, replacing
-from kerastl.inference.evaluation import Predictions
+from kerastl.inference.evaluation import SCORED, Predictions, scored_part
 from kerastl.inference.prediction import class_columns, find_pictures
-from kerastl.inference.sidecar import read_report, update_report
+from kerastl.inference.sidecar import read_report, read_sidecar, sidecar_of, update_report
 from kerastl.models.cuts import split
-from kerastl.models.saving import MODEL, load_model, save_model
+from kerastl.models.saving import MODEL, load_model, read_spec, save_model
 from kerastl.models.spec import spec_of, with_spec
 from kerastl.scoring.scores import Scores, score
 from kerastl.scoring.scores_plot import plot_scores
 from kerastl.scoring.thresholds import Thresholds, choose_thresholds
+from kerastl.training.data import training_digest
 
 ROOT = Path("saved_models")
 STATE = ".fit"
 """Folder inside a run's in which fit keeps its state until the run is whole."""
 
 
-def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: Any) -> Manifest:
+def open_data(
+    data: str, *, tasks: Sequence[str] | Sequence[Task] = (), seed: int = 0, **words: Any
+) -> Manifest:
     """Read the pictures that a command names: a folder, a .csv table or tfds:NAME.
 
     Args:
         data: What to read.
-        tasks: Columns of a table to predict; by default all that are not taken.
+        tasks: Columns of a table to predict; by default all that are not taken. Or
+            a model's tasks, whose classes need not all be there.
         seed: Seed of the splits.
         **words: Of a table: `unknown`, `unsure` and `uncertain`, as `read_csv` has them.
 
@@ -57,16 +63,18 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
     if words and not table:
         options = ", ".join(f"--{name}" for name in words)
         raise InputError(f"{options}: only the cells of a .csv table have such words.")
+    named = [task for task in tasks if isinstance(task, str)]
     if data.startswith("tfds:"):
         from kerastl.data.readers.tfds import read_tfds
 
-        return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=list(tasks) or None)
+        return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=named or None)
     if table:
         sep = "\t" if path.suffix.lower() == ".tsv" else ","
         return read_csv(path, sep=sep, seed=seed, tasks=list(tasks) or None, **words)
-    if tasks:
+    if named:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
-    return read_folder(path, seed=seed)
+    (task,) = tasks if len(tasks) == 1 else ("label",)
+    return read_folder(path, task=task, seed=seed)
 
 
 def run_of(model: Path) -> Path | None:
@@ -75,14 +83,29 @@ def run_of(model: Path) -> Path | None:
     return next((place for place in places if (place / DIVISION).is_file()), None)
 
 
-def open_for(
-    model: Path, data: str | None, *, seed: int = 0, **words: Any
-) -> tuple[Manifest | None, Manifest | None]:
+@dataclass(frozen=True)
+class Opened:
+    """The pictures that a model is to be used on, and those of them that it is scored on.
+
+    Args:
+        pictures: All of them.
+        scored: Those that are scored; None where the model has seen them all.
+        source: What these are, in words: held-out pictures, or others.
+    """
+
+    pictures: Manifest
+    scored: Manifest | None
+    source: str
+
+
+def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> Opened | None:
     """The pictures for a model, and those that it is scored on: none that its run has seen.
 
     Beside a model of a run lies its division: each picture, known by content, is in the part that
-    it was in, whatever the seed, and others are held out. How many the run was fitted or tuned on
-    is told. A model from elsewhere has no division: then the data are divided by `seed`.
+    it was in, whatever the seed, and others are held out, unless they are of a group that was
+    trained on. How many were seen is told. Of a model without a run, only data that its own
+    record names are known to be divided as they were when it was trained; of others nothing is
+    known, which is told, and all are scored, or the test part that they come with.
 
     Args:
         model: A run's folder, or a file in it.
@@ -91,31 +114,34 @@ def open_for(
         **words: As in `open_data`; by default a table is read as the run read its own.
 
     Returns:
-        All pictures, None where there are no data to read; and the same where some of them are
-        held out, else None.
+        The pictures; None where there are no data to read.
 
     Raises:
         InputError: As `open_data`, and for a division that is damaged.
     """
     run = run_of(model)
-    if run is None:
-        found = None if data is None else open_data(data, seed=seed, **words)
-        return found, found
-    made = read_report(run).get("training", {})
+    made = {} if run is None else read_report(run).get("training", {})
     if data is None:
         data = made.get("data", "")
         if not data.startswith("tfds:") and not (data and Path(data).exists()):
-            return None, None
-    if not words and Path(data).suffix.lower() in TABLES:
-        words = {name: made[name] for name in ("tasks", "unknown", "unsure") if made.get(name)}
-    found, seen = Division.read(run / DIVISION).applied(open_data(data, seed=seed, **words))
-    if seen:
-        told = f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out."
-        err.print(told, markup=False, highlight=False, soft_wrap=True)
-    return found, found if found.has(HELD_OUT) else None
+            return None
+    if Path(data).suffix.lower() in TABLES:
+        words = {**{name: made[name] for name in READING if made.get(name)}, **words}
+    tasks, trained_on = _told_by(model)
+    found = open_data(data, seed=seed, **{"tasks": tasks, **words})
+    if run is None:
+        return _of_unknown_origin(model, found, trained_on)
+    found, seen = Division.read(run / DIVISION).applied(found)
+    if seen and not found.has("test"):
+        _tell(f"None of the {len(found):,} pictures is held out: all were trained or tuned on.")
+    elif seen:
+        _tell(f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out.")
+    if not (found.has("test") or found.has("val")):
+        return Opened(found, None, "")
+    return Opened(found, *scored_part(found))
 
 
-def open_held_out(model: Path, data: str | None, **options: Any) -> Manifest:
+def open_scored(model: Path, data: str | None, **options: Any) -> Opened:
     """The pictures that a model is scored on, of which there have to be some.
 
     Args:
@@ -128,17 +154,77 @@ def open_held_out(model: Path, data: str | None, **options: Any) -> Manifest:
     """
     if data is None and not model.exists():
         raise InputError(f"There is no model {model}.")
-    found, scored = open_for(model, data, **options)
+    found = open_for(model, data, **options)
     if found is None:
         raise InputError(
             f"Expected DATA: labelled pictures. Those that {model} was made from are not there."
         )
-    if scored is None:
+    if found.scored is None:
         raise InputError(
-            f"All {len(found):,} pictures were trained or tuned on. Expected some that are held "
-            "out: give others as DATA."
+            f"All {len(found.pictures):,} pictures were trained or tuned on. Expected some that "
+            "are held out: give others as DATA."
         )
-    return scored
+    return found
+
+
+def _told_by(model: Path) -> tuple[tuple[Task, ...], Sequence[str | None]]:
+    """The tasks of a model, and the digests of what it was trained on, as its file tells them."""
+    file = model / MODEL if (model / MODEL).is_file() else model
+    try:
+        if file.suffix == ".keras":
+            spec = read_spec(file)
+            return spec.tasks, spec.trained_on
+        beside = sidecar_of(file)
+        return read_sidecar(beside)[0], json.loads(beside.read_bytes()).get("training_data") or ()
+    except InputError:  # said where the file is opened, by what it is
+        return (), ()
+
+
+def _of_unknown_origin(model: Path, found: Manifest, trained_on: Sequence[str | None]) -> Opened:
+    """Data for a model without a run: divided as they were, or else scored whole."""
+    if found.has("train") and trained_on:
+        train = found.split("train")
+        if training_digest(train, found.tasks) in trained_on:
+            return Opened(found, *scored_part(found))
+    scored = scored_part(found)[0] if found.splits and not found.drawn else found.certain()
+    _tell(
+        f"Nothing tells which pictures {model} was trained on: {len(scored):,} of {len(found):,} "
+        "are scored, perhaps some that it has seen."
+    )
+    plain = scored.frame.drop(columns="split", errors="ignore")
+    return Opened(found, replace(scored, frame=plain, drawn=False), "pictures")
+
+
+def _tell(words: str) -> None:
+    err.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def seen_before(*files: str | None) -> Division | None:
+    """What was trained or tuned on in the runs that a network's files come from, if in any."""
+    runs = [run_of(Path(file)) for file in files if file and Path(file).is_file()]
+    divisions = [Division.read(run / DIVISION) for run in runs if run is not None]
+    return reduce(Division.with_earlier, divisions) if divisions else None
+
+
+def open_training(data: str, *files: str | None, seed: int = 0, **words: Any) -> Manifest:
+    """Data to train on, of which none is held out that a network was trained on before.
+
+    Args:
+        data: As in `open_data`.
+        *files: Of the networks: backbones and weights, of which some may be files of runs.
+        seed: As in `open_data`.
+        **words: As in `open_data`.
+
+    Raises:
+        InputError: As `open_data`, and for a division that is damaged.
+    """
+    found, earlier = open_data(data, seed=seed, **words), seen_before(*files)
+    if earlier is None:
+        return found
+    found, seen = earlier.spared(found)
+    if seen:
+        _tell(f"{seen:,} pictures were trained or tuned on before: they are not held out.")
+    return found
 
 
 def named_backbone(name: str) -> str | keras.Model:
@@ -233,8 +319,8 @@ def tune_run(
     return chosen
 
 
-def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> Scores:
-    """Scores on the held-out pictures, decided at the model's thresholds.
+def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> tuple[Scores, str]:
+    """Scores at the model's thresholds, and what they are of, in words.
 
     Args:
         model: A kerastl model.
@@ -242,14 +328,15 @@ def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> Sco
             those of val; without either all of them.
         found: What `predict_run` gave for them.
     """
-    name = next((s for s in ("test", "val") if manifest.has(s)), None)
+    name = next((s for s in SCORED if manifest.has(s)), None)
     part = found if name is None else _part(manifest, found, name)
     thresholds = spec_of(model).thresholds
     scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds)
+    source = SCORED.get(name, "pictures that were trained on")
     if name != "val" or not thresholds:
-        return scores
+        return scores, source
     note = "There is no test part: scored on the pictures that chose the thresholds, so optimistic."
-    return replace(scores, notes=(*scores.notes, note))
+    return replace(scores, notes=(*scores.notes, note)), source
 
 
 def _part(manifest: Manifest, found: Predictions, name: str) -> Predictions:
@@ -287,6 +374,21 @@ def _score_columns(task: Task) -> list[str]:
     return [f"{column}{suffix}" for column in class_columns(task)]
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a run came to.
+
+    Args:
+        scores: At the thresholds that were chosen.
+        source: What they are of, in words: held-out pictures, or others.
+        thresholds: None where none were chosen.
+    """
+
+    scores: Scores
+    source: str
+    thresholds: Thresholds | None
+
+
 def write_run(
     folder: Path,
     model: keras.Model,
@@ -296,7 +398,7 @@ def write_run(
     settings: Mapping[str, Any],
     root: Path | None = None,
     thresholds_metric: str | None = "f1",
-) -> tuple[Scores, Thresholds | None]:
+) -> Written:
     """Score a trained model and write all that belongs to it; the state of its fit goes.
 
     Thresholds are chosen on the val part and stored in the model; the scores are of
@@ -313,14 +415,16 @@ def write_run(
             `choose_thresholds`; None leaves the model's as they are.
 
     Returns:
-        The scores on the held-out pictures, and the thresholds; None where none
-        were chosen.
+        The scores, what they are of, and the thresholds.
     """
     found = predict_run(model, manifest)
     tuned = tune_run(model, manifest, found, thresholds_metric) if thresholds_metric else None
-    Division.of(manifest).write(folder / DIVISION)  # first: no model is without it
+    division, earlier = Division.of(manifest), seen_before(*_files(settings))
+    if earlier is not None:
+        division = division.with_earlier(earlier)
+    division.write(folder / DIVISION)  # first: no model is without it
     save_model(model, folder / MODEL)
-    scores = score_run(model, manifest, found)
+    scores, source = score_run(model, manifest, found)
     _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
     if history is not None:
         settings = _with_history(folder, settings, history)
@@ -332,11 +436,18 @@ def write_run(
         data=_about(manifest),
         training=dict(settings),
         scores=scores.to_dict(),
+        scored_on=source,
         thresholds=tuned.records() if tuned else [],
         labels=label_report(manifest).to_dict(),
     )
     shutil.rmtree(folder / STATE, ignore_errors=True)
-    return scores, tuned
+    return Written(scores, source, tuned)
+
+
+def _files(settings: Mapping[str, Any]) -> list[str]:
+    """The files that a network was made from."""
+    names = f"{settings.get('backbone', '')},{settings.get('weights', '')}".split(",")
+    return [name.strip() for name in names]
 
 
 def _with_history(
@@ -360,6 +471,9 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     with replacing(path) as unfinished:
         frame.to_csv(unfinished, index=False)
 
+
+READING = ("unknown", "unsure")
+"""How a run read its table, as its report keeps it."""
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 NO_LABELS = Task("label", ("no", "yes"), kind="binary")

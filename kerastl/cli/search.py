@@ -41,7 +41,7 @@ from kerastl.cli.options import (
     policy,
     reading,
 )
-from kerastl.cli.train import PANEL, say_next, write_shown
+from kerastl.cli.train import PANEL, named, say_next, write_shown
 from kerastl.terminal import bar
 
 if TYPE_CHECKING:
@@ -180,14 +180,14 @@ def search(
     }  # fmt: skip
     words = reading(task, unknown, unsure, uncertain)
     with loading():
-        from kerastl.cli.runs import open_data
+        from kerastl.cli.runs import open_training
         from kerastl.inference.sidecar import NAME
         from kerastl.scoring.thresholds import check_metric
         from kerastl.tuning.searching import search as search_depths
 
     folder = search_folder(data, out)
     metric = none(thresholds) and check_metric(thresholds)
-    manifest = open_data(data, seed=seed, **words)
+    manifest = open_training(data, *backbone.split(","), weights, seed=seed, **words)
     say_labels(manifest)
     said = {"depths": depths, "balance": balance}
     said["task_weights"] = pairs(task_weight or (), "--task-weight")
@@ -199,14 +199,21 @@ def search(
                 seed=seed, overwrite=overwrite, **learning, **options,
             )  # fmt: skip
         _show(found)
-        settings = {**words, **said, **options, "data": data, "backbone": backbone, "seed": seed}
+        settings = {
+            **words,
+            **said,
+            **options,
+            "data": named(data),
+            "backbone": backbone,
+            "seed": seed,
+        }
         settings |= {"weights": weights, "thresholds": thresholds, "values": dict(found.values)}
         write_shown(
             folder, found.model, manifest, None, settings=_plain(settings), thresholds_metric=metric
         )
     if (folder / NAME).is_file():
         say("The exported files there are of the model before: export again.")
-    say_next(folder, data)
+    say_next(folder)
 
 
 def search_folder(data: str, out: Path | None) -> Path:

@@ -86,14 +86,14 @@ def train(
     room = byte_count(budget, "--budget")
     words = reading(task, unknown, unsure, uncertain)
     with loading():
-        from kerastl.cli.runs import named_backbone, open_data, run_folder
+        from kerastl.cli.runs import named_backbone, open_training, run_folder
         from kerastl.data.labels import positive_weights
         from kerastl.models.factories import create_model
         from kerastl.scoring.thresholds import check_metric
 
     folder = run_folder(data, out, resume=resume)
     metric = none(thresholds) and check_metric(thresholds)
-    manifest = open_data(data, seed=seed, **words)
+    manifest = open_training(data, backbone, weights, seed=seed, **words)
     say_labels(manifest)
     loss_weights = pairs(task_weight or (), "--task-weight") or None
     net = create_model(
@@ -104,18 +104,28 @@ def train(
     fit = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "engine": engine}
     settings = {
         "backbone": backbone, "weights": weights, "trainable": trainable, "image_size": image_size,
-        **fit, **words, "data": data, "balance": balance, "task_weights": loss_weights,
+        **fit, **words, "data": named(data), "balance": balance, "task_weights": loss_weights,
         "thresholds": thresholds,
     }  # fmt: skip
     fit |= given(cache=cache, budget=room)
     train_run(net, manifest, folder, fit, settings=settings, metric=metric)
-    say_next(folder, data)
+    say_next(folder)
 
 
-def say_next(folder: Path, data: str) -> None:
+def named(data: str) -> str:
+    """Data as a run remembers them: found from any folder.
+
+    Example:
+        >>> named("tfds:mnist"), Path(named("pictures")).is_absolute()
+        ('tfds:mnist', True)
+    """
+    return data if data.startswith("tfds:") else str(Path(data).absolute())
+
+
+def say_next(folder: Path) -> None:
     """Print what may be typed once a run is written."""
     run = shlex.quote(str(folder))
-    say(f"\nNext:  kerastl export {run} {shlex.quote(data)}")
+    say(f"\nNext:  kerastl export {run}")
     say(f"       kerastl predict {run} PICTURES --out predictions.csv")
 
 
@@ -154,12 +164,12 @@ def write_shown(
     """Write a run, showing its thresholds, its scores and its files."""
     from kerastl.cli.runs import write_run
 
-    scores, chosen = write_run(folder, net, manifest, history, **options)
-    if chosen is not None:
+    written = write_run(folder, net, manifest, history, **options)
+    if written.thresholds is not None:
         title("Decision thresholds, tuned on val")
-        say(chosen)
-    title("Scores on held-out pictures")
-    say(scores)
+        say(written.thresholds)
+    title(f"Scores on {written.source}")
+    say(written.scores)
     say_skipped(manifest.skipped)
     say_written(folder)
 
@@ -184,18 +194,19 @@ def evaluate(
 ) -> None:
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
-        from kerastl.cli.runs import open_held_out
+        from kerastl.cli.runs import open_scored
         from kerastl.files import replacing
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
 
     words = reading(task, unknown, unsure, None)
-    manifest = open_held_out(model, data, seed=seed, **words)
+    found = open_scored(model, data, seed=seed, **words)
     in_run = model / MODEL
-    scores = score_model(in_run if in_run.is_file() else model, manifest)
+    scores = score_model(in_run if in_run.is_file() else model, found.scored)
+    title(f"Scores on {found.source}")
     say(scores)
-    say_skipped(manifest.skipped)
+    say_skipped(found.scored.skipped)
     if out is not None:
         with replacing(out / "scores.csv") as unfinished:
             scores.frame.to_csv(unfinished, index=False)
@@ -210,9 +221,13 @@ def evaluate(
 def predict(
     model: Model,
     pictures: Annotated[
-        list[Path],
-        typer.Argument(metavar="PICTURES", help="Picture files and folders.", show_default=False),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="PICTURES",
+            help="Picture files and folders; by default those of MODEL's run.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A .csv or .json file; by default the terminal."),
@@ -227,13 +242,17 @@ def predict(
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"Expected --out to end in .csv or .json. Received: {out}.")
     with loading():
+        from kerastl.cli.runs import open_for
         from kerastl.files import replacing
         from kerastl.inference.prediction import predict as predict_pictures
 
+    own = None if pictures else open_for(model, None)
+    if not pictures and own is None:
+        raise InputError("Expected PICTURES: files and folders. Received: none.")
     with steps_shown() as progress:
         shown = partial(progress, "pictures")
         frame = predict_pictures(
-            model, pictures, batch_size=batch_size or 32, progress=shown,
+            model, own.pictures if own else pictures, batch_size=batch_size or 32, progress=shown,
             **given(cache=cache, ray=ray),
         )  # fmt: skip
     if out is None:

@@ -172,7 +172,7 @@ def split_frame(
         [[2, 6, 2], [2, 6, 2]]
     """
     shares = np.array(check_fractions(fractions))
-    units = _units(frame, tasks, seed, names, same)
+    units = units_of(frame, tasks, seed, names=names, same=same)
     rarity = Counter(label for u in units for label in u.labels)
     units.sort(key=lambda u: (_rarest(u, rarity), u.combination, u.key))
     places = _exchanged(units, _spread(units, shares), shares, rarity)
@@ -196,13 +196,23 @@ def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     return shares
 
 
-def _units(
+def units_of(
     frame: pd.DataFrame,
     tasks: Sequence[Task],
-    seed: int,
-    names: Sequence[str] | None,
-    same: Sequence[int] | None,
+    seed: int = 0,
+    *,
+    names: Sequence[str] | None = None,
+    same: Sequence[int] | None = None,
 ) -> list[Unit]:
+    """What must stay together: the rows of a group, and those of one content.
+
+    Args:
+        frame: A manifest's frame.
+        tasks: Its tasks.
+        seed: Goes into the units' keys.
+        names: As in `split_frame`.
+        same: As in `split_frame`.
+    """
     names = frame["image"].tolist() if names is None else list(names)
     labels = _labels(frame, tasks)
     keys = [_key(seed, name) for name in names]
@@ -214,7 +224,7 @@ def _units(
             combination=tuple(sorted(labels[r] for r in rows)),
             key=min(keys[r] for r in rows),
         )
-        for rows in _together(frame, same)
+        for rows in together(frame, same)
     ]
 
 
@@ -234,8 +244,13 @@ def _key(seed: int, name: str) -> bytes:
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def _together(frame: pd.DataFrame, same: Sequence[int] | None) -> list[list[int]]:
-    """The rows joined by a group or by equal content, directly or through others."""
+def together(frame: pd.DataFrame, same: Sequence[int] | None) -> list[list[int]]:
+    """The rows joined by a group or by equal content, directly or through others.
+
+    Args:
+        frame: A manifest's frame.
+        same: Rows with an equal number here belong together.
+    """
     parent = list(range(len(frame)))
 
     def root(row: int) -> int:

@@ -30,7 +30,7 @@ from kerastl.deploy.tflite_facts import advice, measure_latency, read_facts
 from kerastl.deploy.tflite_metadata import read_metadata
 from kerastl.deploy.writers import RUNNERS, size_of
 from kerastl.errors import InputError
-from kerastl.inference.evaluation import batches_of, held_out
+from kerastl.inference.evaluation import batches_of, scored_part
 from kerastl.inference.litert import LiteRTModel
 from kerastl.inference.openvino import GRAPH
 from kerastl.inference.predictors import KerasPredictor, Predictor, read_beside
@@ -90,7 +90,9 @@ def check_file(
         check_formats(tuple(waive))
     ours = None if model is None else _in_keras(model)
     theirs = _opened(path, form, ours, pictures)
-    data = held_out(pictures) if isinstance(pictures, Manifest) else pictures
+    data, source = pictures, "pictures"
+    if isinstance(pictures, Manifest):
+        data, source = scored_part(pictures)
     ran: dict[str, Predictor] = {"file": theirs} | ({"keras": ours} if ours else {})
     made, labels = run_all(ran, batches_of(theirs, data))
     if ours is None and labels is None:
@@ -107,9 +109,13 @@ def check_file(
     found = _examined(path, form, tasks, latency)
     if ours is None:
         found = replace(found, notes=(*found.notes, UNCOMPARED))
-    source = "pictures" if labels is None else "held-out pictures"
     count = len(made["file"][theirs.tasks[0].name])
-    return ExportReport(source, count, good.get("keras", {}), (_judged(found, made, waive),))
+    return ExportReport(
+        source if labels else "pictures",
+        count,
+        good.get("keras", {}),
+        (_judged(found, made, waive),),
+    )
 
 
 def file_format(path: str | Path) -> str:

@@ -104,7 +104,7 @@ class ExportReport:
     """What `export` wrote and how well it agrees; also in `report.json`.
 
     Args:
-        source: What the check ran on: "held-out pictures", or "random images",
+        source: What the check ran on, in words: held-out pictures, others, or random images,
             whose agreement says little of real ones.
         pictures: How many.
         keras: By task, the Keras model's own accuracy.

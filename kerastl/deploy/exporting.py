@@ -34,7 +34,7 @@ from kerastl.deploy.tflite_facts import advice, measure_latency, read_facts, slo
 from kerastl.deploy.writers import RUNNERS, ports, size_of, write_format
 from kerastl.errors import InputError
 from kerastl.files import as_folder, sha256
-from kerastl.inference.evaluation import batches_of, held_out
+from kerastl.inference.evaluation import batches_of, scored_part
 from kerastl.inference.predictors import KerasPredictor, Predictor
 from kerastl.inference.sidecar import read_sidecar, sidecar_of, update_report, write_sidecar
 from kerastl.models.graph import network_key
@@ -123,7 +123,8 @@ def _tell(
     scores = {task: asdict(accuracy) for task, accuracy in report.keras.items()}
     return write_sidecar(
         folder, ours.tasks, ours.image_size, ours.thresholds, scores=scores,
-        files={name: files[name] for name in order}, data=spec_of(model).trained_on,
+        scored_on=report.source, files={name: files[name] for name in order},
+        data=spec_of(model).trained_on,
     )  # fmt: skip
 
 
@@ -171,8 +172,8 @@ def export(
         calibration: For int8: a Manifest (its train part), images, (images,
             labels) or a `tf.data.Dataset`; 200 pictures of it set the ranges.
         evaluation: The pictures to check on, all of them, as `evaluate` takes
-            them. By default up to 256 of the calibration Manifest's test part.
-            Where there are none, random images are used, and the report says so.
+            them. By default up to 256 of the calibration Manifest's test part, or else
+            of its val part. Where there are none, random images are used, and the report says so.
         waive: Formats whose file is kept though it breaks its contract.
         latency: Whether to measure what a picture takes, on one thread and on two.
         seed: Seed of every choice and draw.
@@ -253,12 +254,13 @@ def _evaluation(
     ours: Predictor, calibration: Any, evaluation: Any, seed: int
 ) -> tuple[Iterable[Batch], str]:
     if isinstance(evaluation, Manifest):
-        evaluation = held_out(evaluation)
+        part, words = scored_part(evaluation)
+        return batches_of(ours, part), words
     if evaluation is not None:
-        return batches_of(ours, evaluation), "held-out pictures"
-    if isinstance(calibration, Manifest) and calibration.has("test"):
-        part = held_out(calibration)
-        return batches_of(ours, part, most=EVALUATION, seed=seed), "held-out pictures"
+        return batches_of(ours, evaluation), "evaluation pictures"
+    if isinstance(calibration, Manifest) and (calibration.has("test") or calibration.has("val")):
+        part, words = scored_part(calibration)
+        return batches_of(ours, part, most=EVALUATION, seed=seed), words
     images = _random_images(ours.image_size, seed)
     return [Batch(images, None, np.arange(len(images)))], "random images"
 

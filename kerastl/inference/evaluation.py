@@ -56,7 +56,7 @@ def evaluate(
 
     Args:
         model: A kerastl model, or a saved or exported one (or its path).
-        data: A Manifest (its test part where it has one, else all of it), or
+        data: A Manifest (of which `scored_part` is scored), or
             (images, labels) arrays, or a batched `tf.data.Dataset` of such.
         draws: Bootstrap draws behind each interval; 0 for no intervals.
         seed: Seed of the draws.
@@ -111,7 +111,7 @@ def predict_scores(
         InputError: If there is no picture to score, or data and model do not fit.
     """
     predictor = as_predictor(model)
-    data = held_out(data) if isinstance(data, Manifest) else data
+    data = scored_part(data)[0] if isinstance(data, Manifest) else data
     scores, labels, rows = [], [], []
     for batch in batches_of(predictor, data, batch_size=batch_size):
         scores.append(predictor.predict(batch.images))
@@ -123,9 +123,32 @@ def predict_scores(
     return Predictions(join(scores), known, np.concatenate(rows), _skipped(data))
 
 
-def held_out(data: Manifest) -> Manifest:
-    """A Manifest's test part where it has one, else all of it; what is uncertain is unknown."""
-    return (data.split("test") if data.has("test") else data).certain()
+SCORED = {
+    "test": "held-out pictures",
+    "val": "validation pictures, which also chose the epoch",
+    "train": "pictures that were trained on",
+}
+"""What the pictures of each part are, in words."""
+
+
+def scored_part(data: Manifest) -> tuple[Manifest, str]:
+    """What of a Manifest is scored, and what these pictures are: held out, as far as some are.
+
+    Returns:
+        Its test part where it has one, else its val part, else its train part; without a
+        division all of it. What is uncertain is unknown there. And `SCORED`'s word for it.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"image": ["a", "b"], "split": ["train", "val"], "t": [0, 1]})
+        >>> part, words = scored_part(Manifest(frame, Task("t", ["x", "y"])))
+        >>> part.frame["image"].tolist(), words
+        (['b'], 'validation pictures, which also chose the epoch')
+    """
+    for name, words in SCORED.items():
+        if data.has(name):
+            return data.split(name).certain(), words
+    return data.certain(), "pictures"
 
 
 def batches_of(

@@ -57,6 +57,7 @@ def describe(
     *,
     files: Mapping[str, Any] | None = None,
     scores: Mapping[str, Any] | None = None,
+    scored_on: str = "",
     data: Sequence[str | None] = (),
 ) -> dict[str, Any]:
     """The contents of `model.json` as plain JSON values.
@@ -67,6 +68,7 @@ def describe(
         thresholds: By task, as a Spec's; by default 0.5.
         files: By format what there is to say of its file, in plain JSON values.
         scores: By task, likewise.
+        scored_on: What pictures the scores are of, in words.
         data: The digests of what the model was trained on, as in its Spec.
     """
     at = complete(tasks, thresholds)
@@ -85,6 +87,7 @@ def describe(
         "tasks": [_described(t, at.get(t.name)) for t in tasks],
         "files": dict(files or {}),
         "scores": dict(scores or {}),
+        "scored_on": scored_on,
         "training_data": list(data),
     }
 

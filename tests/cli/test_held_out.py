@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -24,11 +25,27 @@ def pictures(root, count, seed):
         Image.fromarray(image).save(folder / f"{seed}-{number:03}.png")
 
 
+def train(work, inside, data, *options, backbone="own.keras", new=0):
+    if new:
+        pictures(work / data, new, seed=5)
+    return inside("train", data, "--backbone", backbone, "--trainable", "heads", "--epochs", "1",
+                  *options, cwd=work)  # fmt: skip
+
+
+def parts(run, column="content"):
+    """The part of each picture of a run, or of each group."""
+    rows = pd.read_csv(run / "division.csv", keep_default_na=False)
+    return {row[column]: row["split"] for _, row in rows.iterrows() if row[column]}
+
+
+def table(path, rows):
+    path.write_text("\n".join(["image,kind,group", *rows, ""]))
+
+
 @pytest.fixture
 def trained(work, inside):
     """What training with a seed of its own said of the pictures it held out."""
-    inside("train", "pictures", "--backbone", "own.keras", "--trainable", "heads", "--epochs", "1",
-           "--seed", "3", "--out", "run", cwd=work)  # fmt: skip
+    train(work, inside, "pictures", "--seed", "3", "--out", "run")
     return json.loads((work / "run/report.json").read_text())
 
 
@@ -87,7 +104,97 @@ def test_what_is_not_there_is_named(work, trained, inside):
 def test_nothing_held_out_is_one_sentence(work, trained, inside):
     table = (work / "run/division.csv").read_text().replace(",test", ",train")
     (work / "run/division.csv").write_text(table)
+    told = inside("evaluate", "run", cwd=work)
+    assert "None of the 40 pictures is held out: all were trained or tuned on." in told
+    assert "Scores on validation pictures, which also chose the epoch" in told
+    (work / "run/division.csv").write_text(table.replace(",val", ",train"))
     told = inside("evaluate", "run", cwd=work, code=2)
     assert "All 40 pictures were trained or tuned on" in told
     told = inside("export", "run", "--formats", "float32", "--no-latency", cwd=work)
     assert "random images" in told
+
+
+def test_a_folder_that_grew_is_trained_on_anew_with_the_old_parts(work, trained, inside):
+    before = parts(work / "run")
+    pictures(work / "pictures", 40, seed=1)
+    train(work, inside, "pictures", "--seed", "3", "--out", "again")
+    after = parts(work / "again")
+    assert len(after) == 80
+    moved = [content for content, part in before.items() if after[content] != part]
+    assert len(moved) <= 1  # a class that was brought into a part
+    assert not any(after[content] == "test" for content in moved)
+
+
+def test_a_network_that_saw_a_picture_is_never_scored_on_it(work, trained, inside):
+    """Its run is named as the backbone of another, under another seed."""
+    before = parts(work / "run")
+    told = train(work, inside, "pictures", "--seed", "8", "--out", "next",
+                 backbone="run/model.keras")  # fmt: skip
+    assert "pictures were trained or tuned on before: they are not held out." in told
+    after = parts(work / "next")
+    held_out = {content for content, part in after.items() if part == "test"}
+    assert held_out == {content for content, part in before.items() if part == "test"}
+    train(work, inside, "later", "--out", "third", backbone="next/model.keras", new=30)
+    assert set(parts(work / "third")) > set(after)
+
+
+def test_a_group_is_held_out_as_a_whole(work, inside):
+    pictures(work / "pictures", 20, seed=1)
+    names = sorted(p.relative_to(work).as_posix() for p in work.glob("pictures/*/*"))
+    rows = [f"{name},{name.split('/')[1]},p{n % 20}" for n, name in enumerate(names)]
+    table(work / "all.csv", rows)
+    table(work / "first.csv", rows[::2])
+    train(work, inside, "first.csv", "--seed", "1", "--out", "run")
+    told = inside("evaluate", "run", "all.csv", "--out", "scores", cwd=work)
+    kept = parts(work / "run", "group")
+    assert set(kept.values()) == {"train", "val", "test"}
+    seen = sum(part != "test" for part in kept.values())  # of 10 groups, each with 3 of 60 pictures
+    assert f"60 pictures, {3 * seen} of them were trained or tuned on: left out." in told
+
+
+def test_train_and_val_without_test_say_what_was_scored(work, inside):
+    for part, seed in (("train", 0), ("val", 1)):
+        pictures(work / "parted" / part, 16, seed)
+    words = "validation pictures, which also chose the epoch"
+    assert f"Scores on {words}" in train(work, inside, "parted", "--out", "run")
+    told = inside("export", "run", "--formats", "float32", "--no-latency", cwd=work)
+    assert f"Checked on 16 {words}." in told
+    assert json.loads((work / "run/model.json").read_text())["scored_on"] == words
+
+
+def test_six_pictures_are_trained_on_and_have_no_score_of_their_own(work, inside):
+    pictures(work / "six", 6, seed=0)
+    told = train(work, inside, "six", "--out", "run")
+    assert "nothing is held out: 6 pictures are too few" in told
+    assert "Scores on pictures that were trained on" in told
+    assert "held-out pictures" not in told
+
+
+def test_a_folder_without_one_of_the_classes_is_scored(work, trained, inside):
+    pictures(work / "later", 12, seed=1)
+    shutil.rmtree(work / "later/across")
+    n, _, told = scored(work, inside, "later")
+    assert n == len(list((work / "later/down").iterdir()))
+    (work / "later/down").rename(work / "later/dawn")
+    told = inside("evaluate", "run", "later", cwd=work, code=2)
+    assert "later/dawn is none of the model's classes. Did you mean down?" in told
+
+
+def test_of_a_model_without_a_run_nothing_is_claimed(work, trained, inside):
+    shutil.copy(work / "run/model.keras", work / "alone.keras")
+    told = inside("evaluate", "alone.keras", "pictures", "--seed", "9", cwd=work)
+    assert "Nothing tells which pictures alone.keras was trained on: 40 of 40 are scored" in told
+    assert "Scores on pictures" in told
+    told = inside("evaluate", "alone.keras", "pictures", "--seed", "3", cwd=work)
+    assert "Scores on held-out pictures" in told  # divided as they were when it was trained
+
+
+def test_predict_and_check_know_the_runs_own_pictures(work, trained, inside):
+    n = trained["data"]["splits"]["test"]
+    assert "40 pictures predicted" in inside("predict", "run", "--out", "p.csv", cwd=work)
+    inside("export", "run", "--formats", "float32", "--no-latency", cwd=work)
+    told = inside("check", "run/model_float32.tflite", "--no-latency", cwd=work)
+    assert f"Checked on {n} held-out pictures." in told
+    shutil.copy(work / "run/model.keras", work / "alone.keras")
+    told = inside("predict", "alone.keras", cwd=work, code=2)
+    assert "Expected PICTURES: files and folders. Received: none." in told

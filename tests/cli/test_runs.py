@@ -38,8 +38,8 @@ def test_a_run_is_written_whole(trained, tmp_path, stripes_folder):
     model, manifest, history = trained
     folder = tmp_path / "run"
     (folder / ".fit").mkdir(parents=True)
-    scores, tuned = write_run(folder, model, manifest, history, settings={"epochs": 1},
-                       root=stripes_folder)  # fmt: skip
+    written = write_run(folder, model, manifest, history, settings={"epochs": 1},
+                        root=stripes_folder)  # fmt: skip
     assert sorted(p.name for p in folder.iterdir()) == [
         "division.csv", "history.csv", "model.keras", "predictions.csv", "report.json",
         "scores.png",
@@ -50,12 +50,13 @@ def test_a_run_is_written_whole(trained, tmp_path, stripes_folder):
     assert predictions["image"].str.match(r"(across|down)/\d+\.png").all()
     test = predictions[predictions["split"] == "test"]
     right = (test["label.down"] > test["label.across"]) == (test["label"] == "down")
-    assert right.mean() == pytest.approx(scores.get("label", "accuracy"))
+    assert right.mean() == pytest.approx(written.scores.get("label", "accuracy"))
     report = json.loads((folder / "report.json").read_text())
     assert report["data"]["pictures"] == 60
     assert "0 of" in report["training"]["weights"]
     assert load_model(folder / "model.keras").kerastl_spec.tasks == manifest.tasks
-    assert tuned is None  # a multiclass task has no threshold
+    assert (report["scored_on"], written.source) == ("held-out pictures", "held-out pictures")
+    assert written.thresholds is None  # a multiclass task has no threshold
 
 
 @pytest.fixture
@@ -72,7 +73,8 @@ def several(tmp_path):
 
 def test_thresholds_are_tuned_on_val_stored_and_scored_with(several, tmp_path):
     model, manifest, history = several
-    scores, tuned = write_run(tmp_path / "run", model, manifest, history, settings={})
+    written = write_run(tmp_path / "run", model, manifest, history, settings={})
+    scores, tuned = written.scores, written.thresholds
     stored = load_model(tmp_path / "run" / "model.keras")
     assert stored.kerastl_spec.thresholds == tuned.values
     expected = evaluate(stored, manifest, draws=0)
@@ -95,11 +97,11 @@ def test_thresholds_are_tuned_on_val_stored_and_scored_with(several, tmp_path):
 def test_a_run_can_leave_the_thresholds_alone(several, tmp_path):
     model, manifest, history = several
     options = {"settings": {}, "thresholds_metric": None}
-    _, tuned = write_run(tmp_path / "a", model, manifest, history, **options)
+    tuned = write_run(tmp_path / "a", model, manifest, history, **options).thresholds
     assert (tuned, load_model(tmp_path / "a" / "model.keras").kerastl_spec.thresholds) == (None, {})
     frame = manifest.frame[manifest.frame["split"] != "val"]
     other = replace(manifest, frame=frame)
-    _, tuned = write_run(tmp_path / "b", model, other, history, settings={})
+    tuned = write_run(tmp_path / "b", model, other, history, settings={}).thresholds
     assert (tuned, spec_of(model).thresholds) == (None, {})
     report = json.loads((tmp_path / "b" / "report.json").read_text())
     assert report["thresholds"] == []
@@ -110,12 +112,12 @@ def test_scores_of_the_part_that_chose_the_thresholds_say_so(several):
     manifest = replace(manifest, frame=manifest.frame[manifest.frame["split"] != "test"])
     found = predict_run(model, manifest)
     assert (found.labels["alarm"][::6] == -1).all()  # uncertain, whatever training takes it for
-    before = score_run(model, manifest, found).notes
+    before, source = score_run(model, manifest, found)
+    assert source == "validation pictures, which also chose the epoch"
     assert tune_run(model, manifest, found, "accuracy").values == spec_of(model).thresholds
     told = "scored on the pictures that chose the thresholds, so optimistic."
-    assert [told in " ".join(n) for n in (before, score_run(model, manifest, found).notes)] == [
-        False, True,
-    ]  # fmt: skip
+    after, _ = score_run(model, manifest, found)
+    assert [told in " ".join(scores.notes) for scores in (before, after)] == [False, True]
 
 
 def test_pictures_that_cannot_be_read_have_no_scores(trained, tmp_path):
@@ -134,7 +136,7 @@ def test_pictures_that_cannot_be_read_have_no_scores(trained, tmp_path):
 def test_scores_and_predictions_are_those_of_evaluate(trained):
     model, manifest, _ = trained
     found = predict_run(model, manifest)
-    scores = score_run(model, manifest, found)
+    scores, _ = score_run(model, manifest, found)
     straight = evaluate(model, manifest)
     pd.testing.assert_frame_equal(scores.frame, straight.frame, atol=1e-4)
     expected = predict_scores(model, manifest).scores["label"]

@@ -26,18 +26,20 @@ class Found:
     """What a walk through the class folders has found so far.
 
     `rows` are (split or "", class, path), `skipped` the files that are no
-    pictures by their suffix, `faults` what is wrong with the folders.
+    pictures by their suffix, `faults` what is wrong with the folders. `known` are
+    the classes that there may be, of which some may be missing.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    known: Sequence[str] | None = None
 
 
 def read_folder(
     path: str | os.PathLike,
     *,
-    task: str = "label",
+    task: str | Task = "label",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Manifest:
@@ -51,7 +53,8 @@ def read_folder(
 
     Args:
         path: The folder.
-        task: Name of the task to make of the classes.
+        task: Name of the task to make of the classes; or a task whose classes the folders
+            are, of which not all have to be there.
         fractions: The shares of train, val and test.
         seed: Seed of the division.
 
@@ -73,20 +76,22 @@ def read_folder(
         (('cat', 'dog'), [0, 0, 1])
     """
     check_fractions(fractions)
-    if task in RESERVED:
+    known = task.classes if isinstance(task, Task) else None
+    name = task.name if isinstance(task, Task) else task
+    if name in RESERVED:
         raise InputError(f"Expected a task of another name than {', '.join(RESERVED)}.")
     root = os.fspath(path)
     _check_root(root)
-    found = _walk(root)
+    found = _walk(root, Found(known=known))
     if found.faults:
         raise InputError(f"The folder {root} cannot be used. {LAYOUT}", found.faults)
-    classes = sorted({row[1] for row in found.rows})
-    labels = Task(task, tuple(classes))
+    classes = known or sorted({row[1] for row in found.rows})
+    labels = task if isinstance(task, Task) else Task(task, tuple(classes))
     frame = pd.DataFrame(
         {
             "image": [r[2] for r in found.rows],
             "split": [r[0] for r in found.rows],
-            task: [classes.index(r[1]) for r in found.rows],
+            name: [classes.index(r[1]) for r in found.rows],
         }
     )
     names = [PurePath(os.path.relpath(r[2], root)).as_posix() for r in found.rows]
@@ -118,9 +123,8 @@ def _visible(folder: str) -> tuple[list[str], list[str]]:
         raise InputError(f"The folder {folder} cannot be read: {why}.") from error
 
 
-def _walk(root: str) -> Found:
+def _walk(root: str, found: Found) -> Found:
     folders, files = _visible(root)
-    found = Found()
     if not folders:
         found.faults.append(_without_classes(files))
         return found
@@ -153,7 +157,7 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
     for folder, split in splits.items():
         _walk_classes(os.path.join(root, folder), split, found)
     seen = {row[1] for row in found.rows if row[0] == "train"}
-    for split in sorted({row[0] for row in found.rows} - {"train"}):
+    for split in sorted({row[0] for row in found.rows} - {"train"}) if not found.known else ():
         for name in sorted({row[1] for row in found.rows if row[0] == split} - seen):
             found.faults.append(f"class {name!r} is in {split}, but never in train")
 
@@ -166,9 +170,14 @@ def _walk_classes(folder: str, split: str, found: Found) -> None:
     for name in classes:
         pictures = _pictures(os.path.join(folder, name), found)
         found.rows += [(split, name, path) for path in pictures]
-        if not pictures and split in ("", "train"):
+        if found.known and name not in found.known:
+            hint = nearest(name, found.known)
+            found.faults.append(
+                f"{os.path.join(folder, name)} is none of the model's classes.{hint}"
+            )
+        elif not pictures and split in ("", "train") and not found.known:
             found.faults.append(f"empty class: {os.path.join(folder, name)} has no picture")
-    if len(classes) < 2 and split in ("", "train"):
+    if len(classes) < 2 and split in ("", "train") and not (found.known and classes):
         found.faults.append(_too_few(folder, classes))
 
 

@@ -76,7 +76,7 @@ def read_tfds(
     frame = pd.DataFrame(rows)
     frame = frame if kept else frame.drop(columns="split")
     names = frame.pop("name").tolist()
-    return assemble(frame, found, fractions=fractions, seed=seed, names=names)
+    return assemble(frame, found, fractions=fractions, seed=seed, names=names, stable=False)
 
 
 def _builder(given: Any) -> Any:

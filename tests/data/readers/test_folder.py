@@ -35,7 +35,7 @@ def test_class_folders(tmp_path):
         "kind": "multiclass",
     }
     assert manifest.frame["animal"].value_counts().to_dict() == {0: 20, 1: 40}
-    assert manifest.frame["split"].value_counts().to_dict() == {"train": 42, "val": 9, "test": 9}
+    assert manifest.frame["split"].value_counts().to_dict() == {"train": 44, "val": 11, "test": 5}
     assert manifest.notes == ()
     assert all(os.path.isfile(p) for p in manifest.frame["image"])
 

@@ -41,11 +41,11 @@ def big(*extra):
 
 def test_a_csv_becomes_a_split_manifest(write):
     manifest = read_csv(write(big()))
-    assert manifest.frame["split"].value_counts().to_dict() == {"train": 28, "val": 6, "test": 6}
+    assert manifest.frame["split"].value_counts().to_dict() == {"train": 29, "val": 7, "test": 4}
     assert manifest.tasks == (Task("kind", ["x", "y"]),)
     assert manifest.notes == ()
     counts = pd.crosstab(manifest.frame["kind"], manifest.frame["split"])
-    assert counts.to_numpy().tolist() == [[3, 14, 3]] * 2
+    assert counts.to_numpy().tolist() == [[2, 15, 3], [2, 14, 4]]
 
 
 def test_the_split_depends_on_names_not_on_rows_or_folders(write, tmp_path):
@@ -149,7 +149,7 @@ def test_leakage_is_a_note(write, tmp_path):
     (tmp_path / "b.png").write_bytes(b"a")
     text = "image,kind,split\na.png,x,train\nb.png,y,test\nc.png,y,train\nd.png,x,val\n"
     notes = read_csv(write(text)).notes
-    assert notes[0] == "leakage: a.png is in train and test as b.png"
+    assert notes[0] == "leakage, counted for train: a.png is in train and test as b.png"
     assert notes[1] == "the same picture has contradictory labels: a.png and b.png"
 
 
