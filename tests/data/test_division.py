@@ -8,6 +8,7 @@ import pytest
 
 from kerastl.data.division import Division
 from kerastl.data.manifest import Manifest
+from kerastl.data.readers.assembly import assemble
 from kerastl.data.splits import split_frame
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
@@ -87,3 +88,44 @@ def test_a_file_that_cannot_be_read_is_in_no_part(tmp_path):
     run = Manifest(frame.assign(split=["train", "test"]), TASK)
     (tmp_path / "run" / "000.png").unlink()
     assert list(Division.of(run).parts.values()) == ["test"]
+
+
+def words(paths):
+    return [Path(path).read_text() for path in paths]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_picture_or_group_that_was_seen_is_held_out_whatever_happens(seed, tmp_path):
+    """Runs one after another, each upon the last, on a folder or table that goes on changing."""
+    rng = np.random.default_rng(seed)
+    grouped, given = rng.random() < 0.6, rng.random() < 0.3
+    division, seen, seen_groups = Division({}), set(), set()
+    numbers = rng.choice(300, rng.integers(8, 60), replace=False)
+    for step in range(4):
+        frame = pictures(tmp_path / f"{seed}-{step}", rng.permutation(numbers))  # all renamed
+        frame["t"] = rng.integers(-1, 2, len(frame))
+        if grouped:  # some pictures of no group
+            frame["group"] = [
+                f"g{int(w) % 23}" if int(w) % 5 else "" for w in words(frame["image"])
+            ]
+        if given:
+            frame["split"] = rng.choice(["train", "val", "test"], len(frame), p=[0.6, 0.2, 0.2])
+        data = assemble(frame, [TASK], seed=int(rng.integers(5)))
+        scored, _ = division.applied(data)
+        held_out = scored.frame[scored.frame["split"] == "test"]
+        assert not set(words(held_out["image"])) & seen
+        data, _ = division.spared(data)
+        for found in (held_out, data.frame[data.frame["split"] == "test"]):
+            assert not set(words(found["image"])) & seen
+            assert not set(found.get("group", [])) & seen_groups - {""}
+        trained = data.frame[data.frame["split"] != "test"]
+        seen |= set(words(trained["image"]))
+        seen_groups |= set(trained.get("group", []))
+        tests = data.frame[data.frame["split"] == "test"]
+        assert not set(words(tests["image"])) & seen
+        assert not set(tests.get("group", [])) & seen_groups - {""}
+        division = Division.of(data).with_earlier(division)
+        division.write(tmp_path / "division.csv")
+        division = Division.read(tmp_path / "division.csv")
+        kept = rng.choice(numbers, rng.integers(len(numbers) // 2, len(numbers)), replace=False)
+        numbers = np.concatenate([kept, rng.choice(300, 20), rng.choice(kept, 3)])
