@@ -91,8 +91,8 @@ def export(
     """
     chosen = check_formats(_formats(formats))
     with loading():
-        from kerastl.cli.runs import DIVISION, open_for, run_of
-        from kerastl.data.division import Division
+        from kerastl.cli.runs import open_for
+        from kerastl.data.division import FILE, Division, run_of
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
         from kerastl.inference.sidecar import NAME, REPORT
@@ -112,7 +112,7 @@ def export(
     except RefusedExport as error:
         report = error.report
     if (run := run_of(file)) and run != folder:  # what was seen goes with the files
-        Division.read(run / DIVISION).write(folder / DIVISION)
+        Division.read(run / FILE).write(folder / FILE)
     plain = report.to_dict()
     show_contract(plain)
     title(f"Written to {folder}/")

@@ -18,7 +18,7 @@ import pandas as pd
 from kerastl import __version__
 from kerastl.cli.console import err
 from kerastl.data.division import FILE as DIVISION
-from kerastl.data.division import Division
+from kerastl.data.division import Division, run_of
 from kerastl.data.labels import label_report
 from kerastl.data.manifest import Manifest
 from kerastl.data.readers.tabular import read_csv, read_folder
@@ -75,12 +75,6 @@ def open_data(
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     (task,) = tasks if len(tasks) == 1 else ("label",)
     return read_folder(path, task=task, seed=seed)
-
-
-def run_of(model: Path) -> Path | None:
-    """The folder of the run that a model or an exported file lies in, if there is one."""
-    places = (model, *model.parents[:2])  # OpenVINO's files lie in a folder of their own
-    return next((place for place in places if (place / DIVISION).is_file()), None)
 
 
 @dataclass(frozen=True)

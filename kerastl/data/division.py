@@ -24,6 +24,12 @@ HELD_OUT = "test"
 COLUMNS = ("content", "split", "group")
 
 
+def run_of(model: Path) -> Path | None:
+    """The folder of the run that a model or an exported file lies in, if there is one."""
+    places = (model, *model.parents[:2])  # OpenVINO's files lie in a folder of their own
+    return next((place for place in places if (place / FILE).is_file()), None)
+
+
 @dataclass(frozen=True)
 class Division:
     """The part that each picture of a run was in, by the content of its file, and each group.

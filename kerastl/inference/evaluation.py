@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kerastl.data.batches import Batch, iter_batches
+from kerastl.data.division import FILE, HELD_OUT, Division, run_of
 from kerastl.data.manifest import Manifest
 from kerastl.data.tasks import Task, by_task, class_scores
 from kerastl.errors import InputError
@@ -57,7 +58,8 @@ def evaluate(
     Args:
         model: A kerastl model, or a saved or exported one (or its path).
         data: A Manifest (of which `scored_part` is scored), or
-            (images, labels) arrays, or a batched `tf.data.Dataset` of such.
+            (images, labels) arrays, or a batched `tf.data.Dataset` of such. Where the model
+            is a path in the folder of a run, a Manifest is divided as that run has seen it.
         draws: Bootstrap draws behind each interval; 0 for no intervals.
         seed: Seed of the draws.
         batch_size: Pictures in a batch.
@@ -80,7 +82,14 @@ def evaluate(
         >>> evaluate(model, (images, codes)).get("label", "accuracy")
         0.5
     """
-    predictor = as_predictor(model)
+    predictor, notes = as_predictor(model), []
+    run = run_of(Path(model)) if isinstance(model, (str, Path)) else None
+    if run is not None and isinstance(data, Manifest):
+        data, seen = Division.read(run / FILE).applied(data)
+        if data.has(HELD_OUT) and seen:
+            notes = [f"Pictures that were trained or tuned on, and are not counted: {seen}."]
+        elif seen:
+            notes = ["Nothing was held out: all pictures were trained or tuned on."]
     found = predict_scores(predictor, data, batch_size=batch_size)
     if found.labels is None:
         raise InputError("Expected data with labels: a Manifest, or (images, labels).")
@@ -88,10 +97,9 @@ def evaluate(
         predictor.tasks, found.labels, found.scores,
         thresholds=predictor.thresholds, draws=draws, seed=seed,
     )  # fmt: skip
-    if not found.skipped:
-        return scores
-    note = f"Pictures that could not be read, and are not counted: {len(found.skipped)}."
-    return replace(scores, notes=(*scores.notes, note))
+    if found.skipped:
+        notes.append(f"Pictures that could not be read, and are not counted: {len(found.skipped)}.")
+    return replace(scores, notes=(*scores.notes, *notes))
 
 
 def predict_scores(

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kerastl.data.readers.folder import read_folder
+from kerastl.inference.evaluation import evaluate
 from tests.support.networks import small_network, stripes
 
 
@@ -66,6 +68,13 @@ def test_a_run_needs_no_data_and_gives_its_own_figures_again(work, trained, insi
     assert scored(work, inside, "pictures", "--seed", "9")[:2] == (n, accuracy)
 
 
+def test_in_python_a_run_knows_what_it_saw(work, trained):
+    first = next(r for r in trained["scores"]["scores"] if r["metric"] == "accuracy")
+    scores = evaluate(work / "run", read_folder(work / "pictures", seed=9))
+    assert scores.get("label", "accuracy") == pytest.approx(first["value"])
+    assert f"not counted: {40 - first['n']}." in scores.notes[-1]
+
+
 def test_the_printed_export_checks_on_the_same_pictures(work, trained, inside):
     n = trained["data"]["splits"]["test"]
     for data in ((), ("pictures",)):
@@ -107,6 +116,7 @@ def test_nothing_held_out_is_one_sentence(work, trained, inside):
     told = inside("evaluate", "run", cwd=work)
     assert "None of the 40 pictures is held out: all were trained or tuned on." in told
     assert "Scores on validation pictures, which also chose the epoch" in told
+    assert "Nothing was held out: all pictures were trained or tuned on." in told
     (work / "run/division.csv").write_text(table.replace(",val", ",train"))
     told = inside("evaluate", "run", cwd=work, code=2)
     assert "All 40 pictures were trained or tuned on" in told
