@@ -81,7 +81,7 @@ def image_array(images: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     low, high = given.min(), given.max()
     if not (low >= 0 and high <= 255):  # so written that NaN fails too
         raise InputError(f"{form} Received: numbers from {low:g} to {high:g}.")
-    if high <= 1 and (given != np.rint(given)).any():
+    if 0 < high <= 1 and given.dtype.kind == "f":
         raise InputError(f"{form} Received: fractions from 0 to 1. Multiply them by 255.")
     return np.rint(given).astype("uint8")
 
