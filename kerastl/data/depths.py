@@ -7,6 +7,9 @@ import numpy as np
 Span = tuple[float, float]
 """The value that is black, and the one that is white."""
 
+OWN = ((0, 65535), (0, 1))
+"""Spans that nobody needs to be told of: all 16 bits, and floats from 0 to 1."""
+
 OFFSET, REACH = 2**15, 2**12
 """Unsigned numbers that all lie within `REACH` of `OFFSET` are signed ones, moved up by it."""
 
