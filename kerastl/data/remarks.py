@@ -27,12 +27,14 @@ class Remarks:
         >>> remarks = Remarks()
         >>> remarks.note("a.png", np.zeros((4, 4, 3), "uint8"), None)
         >>> remarks.lines(["a.png", "b.png"])
-        ['1 of 2 pictures is of one colour as read: a.png.']
+        ['1 of 2 pictures is of one colour as read: a.png']
     """
 
     def __init__(self):
         self.spans: dict[str, Span] = {}
         self.flat: dict[str, bool] = {}
+        self._spans: dict[bytes, Span] = {}
+        self._flat: dict[bytes, bool] = {}
         self._told: set[str] = set()
 
     def note(self, path: str, pixels: np.ndarray, span: Span | None) -> None:
@@ -51,12 +53,16 @@ class Remarks:
             self.flat[path] = True
 
     def share(self, paths: Sequence[str], keys: Sequence[bytes | None]) -> None:
-        """Copies of a picture, of which only one was decoded, get what was noted of that one."""
-        for noted in (self.spans, self.flat):
-            known = {
-                key: noted[path] for path, key in zip(paths, keys, strict=True) if path in noted
-            }
-            noted |= {p: known[key] for p, key in zip(paths, keys, strict=True) if key in known}
+        """Copies of a picture, of which only one was decoded, get what was noted of that one.
+
+        Args:
+            paths: Of the pictures.
+            keys: The content of each; None where it is not known.
+        """
+        for noted, known in ((self.spans, self._spans), (self.flat, self._flat)):
+            pairs = [(path, key) for path, key in zip(paths, keys, strict=True) if key is not None]
+            known |= {key: noted[path] for path, key in pairs if path in noted}
+            noted |= {path: known[key] for path, key in pairs if key in known}
 
     def lines(self, paths: Sequence[str]) -> list[str]:
         """Sentences about some pictures; none where there is nothing to say."""
@@ -67,7 +73,7 @@ class Remarks:
         for line in self.lines(paths):
             if line not in self._told:
                 self._told.add(line)
-                log.warning(line)
+                log.warning("note: %s", line)
 
 
 def of_one_colour(pixels: np.ndarray) -> bool:
@@ -88,7 +94,7 @@ def _is_flat(pixels: np.ndarray) -> bool:
 def _of_one_colour(paths: Sequence[str], flat: dict[str, bool]) -> Iterator[str]:
     if found := [path for path in paths if path in flat]:
         verb = "is" if len(found) == 1 else "are"
-        yield f"{len(found)} of {_count(paths)} {verb} of one colour as read: {_named(found)}."
+        yield f"{len(found)} of {_count(paths)} {verb} of one colour as read: {_named(found)}"
 
 
 def _of_spans(paths: Sequence[str], spans: dict[str, Span]) -> Iterator[str]:

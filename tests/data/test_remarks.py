@@ -33,7 +33,7 @@ def test_pictures_of_one_colour_are_counted_and_named(tmp_path):
     [line] = data.remarks.lines(data.frame["image"].tolist())
     assert line == (
         "7 of 10 pictures are of one colour as read: "
-        "black0.png, black1.png, black2.png, black3.png, black4.png, …."
+        "black0.png, black1.png, black2.png, black3.png, black4.png, …"
     )
     assert f"note: {line}" in data.summary()
 
@@ -42,7 +42,7 @@ def test_a_part_of_a_manifest_shares_what_was_seen_and_counts_its_own(tmp_path):
     data = manifest(tmp_path, black(2, 2))
     check_pictures(data.take([1, 2]))
     assert data.take([1, 2]).remarks.lines(data.frame["image"].tolist()[1:3]) == [
-        "1 of 2 pictures is of one colour as read: black1.png."
+        "1 of 2 pictures is of one colour as read: black1.png"
     ]
 
 
@@ -58,7 +58,7 @@ def test_one_span_is_said_once_and_several_with_their_pictures(tmp_path, caplog)
         tell_remarks(data, None)
     [line] = caplog.messages
     assert line == (
-        "3 of 3 pictures have more than 8 bits, or signed values. Taken for black and white "
+        "note: 3 of 3 pictures have more than 8 bits, or signed values. Taken for black and white "
         "are 0 and 4095."
     )
     dark = manifest(tmp_path, {**deep, "dark.png": np.eye(4, dtype="uint16") * 900})
@@ -80,6 +80,8 @@ def test_copies_get_what_was_noted_of_one():
     remarks.note("a.png", np.zeros((2, 2, 3), "uint8"), (0, 4095))
     remarks.share(["a.png", "b.png", "c.png"], [b"1", b"1", b"2"])
     assert set(remarks.flat) == set(remarks.spans) == {"a.png", "b.png"}
+    remarks.share(["d.png", "e.png"], [b"1", None])  # of another part, where none was decoded
+    assert set(remarks.flat) == {"a.png", "b.png", "d.png"}
 
 
 def test_one_colour_is_what_the_eye_would_call_so():
