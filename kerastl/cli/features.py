@@ -114,6 +114,7 @@ def extract(
     room = byte_count(budget, "--budget")
     with loading():
         from kerastl.cli.runs import list_pictures
+        from kerastl.data.batches import tell_remarks
         from kerastl.features.extract import extract_features
         from kerastl.features.recipe import Recipe, settled_name
         from kerastl.features.store.shards import read_shard
@@ -138,6 +139,7 @@ def extract(
     settled = found.engine.name if found.engine else settled_name(recipe, store)
     say(f"Engine {settled or 'keras'}, {size(folder_bytes(store))} in {store}.")
     say_skipped(manifest.skipped)
+    tell_remarks(manifest)
     if dtype == "float32":
         layers = spec_of(net).trainable or "heads"
         _say_next({**model, "engine": recipe.engine, "trainable": layers, "cache": folder})

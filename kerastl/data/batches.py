@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.data.manifest import Manifest
-from kerastl.data.pictures import PictureError, as_size, load_picture
+from kerastl.data.pictures import PictureError, as_size, read_picture
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks, by_task
 from kerastl.errors import InputError, shorten
 
@@ -81,7 +81,7 @@ def image_array(images: Any, size: tuple[int, int] | None = None) -> np.ndarray:
     low, high = given.min(), given.max()
     if not (low >= 0 and high <= 255):  # so written that NaN fails too
         raise InputError(f"{form} Received: numbers from {low:g} to {high:g}.")
-    if high <= 1 and (given != np.rint(given)).any():
+    if 0 < high <= 1 and given.dtype.kind == "f":
         raise InputError(f"{form} Received: fractions from 0 to 1. Multiply them by 255.")
     return np.rint(given).astype("uint8")
 
@@ -171,12 +171,23 @@ def check_pictures(
     size = None if image_size is None else as_size(image_size)
 
     def fault(path: str) -> PictureError | None:
-        read = _read(path, size)
+        read = _read(manifest, path, size)
         return read if isinstance(read, PictureError) else None  # drop the pixels at once
 
     found = ordered_map(fault, manifest.frame["image"], threads, ahead=64)
     good = [row for row, error in enumerate(found) if not _note(manifest, error)]
     return manifest.take(good)
+
+
+def tell_remarks(*data: Any) -> None:
+    """Say what is odd about the pictures of manifests, those of one data set together."""
+    found: dict[int, tuple[Manifest, list[str]]] = {}
+    for part in data:
+        if isinstance(part, Manifest):
+            _, paths = found.setdefault(id(part.remarks), (part, []))
+            paths.extend(part.frame["image"])
+    for part, paths in found.values():
+        part.remarks.tell(paths)
 
 
 def ordered_map(
@@ -210,11 +221,13 @@ def check_on_bad(on_bad: str) -> None:
         raise InputError(f"Expected on_bad='skip' or 'raise'. Received: on_bad={on_bad!r}.")
 
 
-def _read(path: str, size: tuple[int, int] | None) -> np.ndarray | PictureError:
+def _read(manifest: Manifest, path: str, size: tuple[int, int] | None) -> np.ndarray | PictureError:
     try:
-        return load_picture(path, size)
+        pixels, span = read_picture(path, size)
     except PictureError as error:
         return error
+    manifest.remarks.note(path, pixels, span)
+    return pixels
 
 
 def _note(manifest: Manifest, read: Any) -> bool:
@@ -239,7 +252,10 @@ def _manifest_batches(
         there = ", ".join(labels)
         raise InputError(f"The manifest has no task {', '.join(missing)}. Its tasks are: {there}.")
     reads = ordered_map(
-        lambda path: _read(path, size), manifest.frame["image"], threads, ahead=2 * batch_size
+        lambda path: _read(manifest, path, size),
+        manifest.frame["image"],
+        threads,
+        ahead=2 * batch_size,
     )
     for rows, images in _good(manifest, reads, batch_size, on_bad):
         yield Batch(images, {t.name: labels[t.name][rows] for t in tasks}, rows)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from kerastl.data.remarks import Remarks
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks
 from kerastl.errors import InputError, nearest, shorten
 from kerastl.files import replacing
@@ -154,6 +155,7 @@ class Manifest:
             that column stands for in training; a column that is not there has its
             uncertain labels ignored. See `with_uncertain`.
         drawn: Whether the splits were drawn when the data were read, not given with them.
+        remarks: What is said of pictures that could be read; shared as `skipped` is.
 
     Raises:
         InputError: For a column that is missing, or codes that the task does not have.
@@ -171,6 +173,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     uncertain: Mapping[str, float] = field(default_factory=dict)
     drawn: bool = False
+    remarks: Remarks = field(default_factory=Remarks, repr=False)
 
     def __post_init__(self):
         object.__setattr__(self, "tasks", as_tasks(self.tasks))
@@ -369,6 +372,8 @@ def _summary(manifest: Manifest) -> Iterator[str]:
     for task in manifest.tasks:
         yield f"{task.name} ({task.kind}): {', '.join(shorten(task.classes, most=NAMED))}"
     yield from (f"note: {note}" for note in manifest.notes)
+    paths = manifest.frame["image"].tolist()
+    yield from (f"note: {line}" for line in manifest.remarks.lines(paths))
     bad = dict(manifest.skipped)  # a copy: threads that read pictures may add to it
     if bad:
         yield f"skipped: {len(bad)}"

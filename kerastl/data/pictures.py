@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from kerastl.data.depths import Span, to_grey
 from kerastl.errors import InputError
 
 PICTURE_SUFFIXES = frozenset(
@@ -30,6 +33,9 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 ORIENTATION = 0x0112
+BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE = 258, 262, 339, 281
+WHITE_IS_ZERO, SIGNED = 0, 2
+KINDS = {1: "unsigned integers", SIGNED: "signed integers", 3: "floats"}
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -71,11 +77,11 @@ def load_picture(
 ) -> np.ndarray:
     """Read one picture as 8-bit RGB, upright, resized on request.
 
-    The EXIF orientation is applied. Transparent parts become white. 16-bit grey
-    is scaled by 1/257, so nothing is clipped; 32-bit grey is read as 16-bit where
-    no value exceeds 65535, and is scaled from its full range otherwise; floats
-    are read as 0..1 where all lie in it, and are clipped to 0..255 otherwise. Of
-    several frames or pages the first counts.
+    The EXIF orientation is applied. Transparent parts become white. Values of more
+    than 8 bits, signed ones and floats are scaled from the span of their own depth,
+    such as 0..4095 for 12 bits in 16, and not from each picture's own darkest to its
+    own brightest: `depths.span_of` says how it is found. Of several frames or pages
+    the first counts.
 
     Resizing is bilinear with antialiasing and stretches to the new size: nothing
     at the edges is lost, and a phone's runtime stretches too.
@@ -102,6 +108,29 @@ def load_picture(
     Example:
         >>> load_picture(b"P6 2 1 255 " + bytes([255, 0, 0, 0, 0, 255])).tolist()
         [[[255, 0, 0], [0, 0, 255]]]
+    """
+    return read_picture(path, image_size, max_pixels=max_pixels)[0]
+
+
+def read_picture(
+    path: str | os.PathLike | bytes,
+    image_size: int | tuple[int, int] | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> tuple[np.ndarray, Span | None]:
+    """`load_picture`, and the span that its values were scaled from; None for 8 bits.
+
+    Args:
+        path: As in `load_picture`.
+        image_size: As in `load_picture`.
+        max_pixels: As in `load_picture`.
+
+    Raises:
+        PictureError: As `load_picture`.
+
+    Example:
+        >>> read_picture(b"P5 1 1 65535 " + bytes([255, 255]))
+        (array([[[255, 255, 255]]], dtype=uint8), (0, 65535))
     """
     size = None if image_size is None else as_size(image_size)
     name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
@@ -153,17 +182,20 @@ def _check_file(found: os.stat_result, name: str) -> None:
         raise PictureError(name, "empty file")
 
 
-def _decode(file: BinaryIO, size: tuple[int, int] | None, max_pixels: int) -> np.ndarray:
+def _decode(
+    file: BinaryIO, size: tuple[int, int] | None, max_pixels: int
+) -> tuple[np.ndarray, Span | None]:
     with Image.open(file, formats=FORMATS) as image:
         _check_pixels(image.width * image.height, max_pixels)
         box = None if size is None else _reduce(image, size)
+        deep = _is_deep_rgb(image)
         image.load()
         orientation = _orientation(image)  # after load(): Pillow turns TIFF files itself
-        rgb = _rgb(image)
+        rgb, span = _deep_rgb(image, file) if deep else _rgb(image)
         if size is not None:
             rgb = rgb.resize(_as_stored(size, orientation), Image.Resampling.BILINEAR, box=box)
         turn = TURNS.get(orientation)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return np.array(rgb if turn is None else rgb.transpose(turn)), span
 
 
 def _reduce(image: Image.Image, size: tuple[int, int]) -> tuple[float, ...] | None:
@@ -200,24 +232,75 @@ def _orientation(image: Image.Image) -> int | None:
         return None
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+def _rgb(image: Image.Image) -> tuple[Image.Image, Span | None]:
+    if (stored := _beyond_8_bits(image)) is not None:
+        grey, span = to_grey(stored, _top(image))
+        if _tag(image, PHOTOMETRIC) == WHITE_IS_ZERO and image.mode != "L":
+            grey = 255 - grey  # Pillow turns only 8-bit grey round
+        return Image.fromarray(grey).convert("RGB"), span
     if image.has_transparency_data:
         above = image.convert("RGBA")
         white = Image.new("RGBA", above.size, "white")
-        return Image.alpha_composite(white, above).convert("RGB")
-    return image.convert("RGB")
+        return Image.alpha_composite(white, above).convert("RGB"), None
+    return image.convert("RGB"), None
 
 
-def _to_8_bit(grey: np.ndarray) -> np.ndarray:
-    top = grey.max(initial=0)
-    if grey.dtype.kind != "f":
-        full = 65535 if top <= 65535 else np.iinfo(grey.dtype).max
-        return np.rint(grey.clip(0).astype("float64") * (255 / full)).astype("uint8")
-    grey = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0)
-    scale = 255 if grey.min(initial=0) >= 0 and grey.max(initial=0) <= 1 else 1
-    return np.rint(np.clip(grey.astype("float64") * scale, 0, 255)).astype("uint8")
+def _beyond_8_bits(image: Image.Image) -> np.ndarray | None:
+    """Grey values that are more than 8 bits, signed or floats, as the file has them."""
+    bits, signed = _tag(image, BITS), _tag(image, SAMPLE_FORMAT) == SIGNED
+    if image.mode == "L" and signed:
+        return np.asarray(image).view("int8")
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return None
+    values = np.asarray(image)  # Pillow reads 16 signed bits as 32, 32 unsigned ones as signed
+    if signed and bits == 16:
+        return values.astype("int16")
+    return values.view("uint32") if not signed and bits == 32 and image.mode == "I" else values
+
+
+def _top(image: Image.Image) -> int | None:
+    """The largest value that there may be, where the file says so."""
+    if image.format == "PPM":
+        return 65535  # Pillow has scaled it from the file's own
+    bits = _tag(image, BITS) or 0
+    return _tag(image, MAX_VALUE) or (2**bits - 1 if 8 < bits < 16 else None)
+
+
+def _tag(image: Image.Image, tag: int) -> int | None:
+    """The first value of a TIFF file's tag."""
+    values = getattr(image, "tag_v2", {}).get(tag)
+    return values[0] if isinstance(values, tuple) and values else values
+
+
+def _is_deep_rgb(image: Image.Image) -> bool:
+    """Whether each colour has 16 bits; asked before the pixels are loaded."""
+    return image.mode == "RGB" and any(_rawmode(t.args).startswith("RGB;16") for t in image.tile)
+
+
+def _deep_rgb(image: Image.Image, file: BinaryIO) -> tuple[Image.Image, Span]:
+    """16-bit colours, of which Pillow gives the upper 8 bits: the lower ones too, if needed."""
+    upper = np.asarray(image)
+    if upper.max(initial=0) >= 64:
+        return image, (0, 65535)
+    file.seek(0)
+    with Image.open(file, formats=FORMATS) as again:
+        again.tile = [t._replace(args=_swapped(t.args)) for t in again.tile]
+        values = upper.astype("uint16") * 256 + np.asarray(again)
+    colours, span = to_grey(values, _top(image))
+    return Image.fromarray(colours), span
+
+
+def _rawmode(args: object) -> str:
+    first = args[0] if isinstance(args, tuple) and args else args
+    return first if isinstance(first, str) else ""
+
+
+def _swapped(args: str | tuple) -> str | tuple:
+    """A decoder's arguments that make it read the lower bytes for the upper ones."""
+    raw = _rawmode(args)
+    little = raw.endswith("L") or (raw.endswith("N") and sys.byteorder == "little")
+    other = raw[:-1] + ("B" if little else "L")
+    return (other, *args[1:]) if isinstance(args, tuple) else other
 
 
 def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
@@ -229,6 +312,8 @@ def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, Image.UnidentifiedImageError):
+        if samples := _samples(file):
+            return f"a TIFF of {samples}, which Pillow cannot read: save it with 8 or 16 bits"
         file.seek(0)
         return "truncated" if file.read(4).startswith(STARTS) else "not a picture"
     if "Decompressed data too large" in str(error):
@@ -236,6 +321,19 @@ def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
     if "truncated" in str(error).lower() or _short_webp(file):
         return "truncated"
     return f"broken: {error}" if isinstance(error, OSError) and str(error) else "broken"
+
+
+def _samples(file: BinaryIO) -> str:
+    """What a TIFF file's first directory says of its numbers; "" where there is no such."""
+    file.seek(0)
+    try:
+        tags = ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kind = tags[BITS], tags.get(SAMPLE_FORMAT, (1,))[0]
+    except Exception:  # cut off, or no TIFF file
+        return ""
+    return f"{len(bits)} x {bits[0]}-bit {KINDS.get(kind, 'numbers of another kind')}"
 
 
 def _short_webp(file: BinaryIO) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from kerastl.data.depths import OFFSET, REACH, SLIGHT
 from kerastl.data.pictures import MAX_PIXELS, REDUCTION_GAP
 
 TAG = 0x0112
@@ -190,7 +191,7 @@ def _weights(have: Any, count: Any, extent: Any) -> Any:
 
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"
-GREY, GREY_ALPHA, RGB_ALPHA = 0, 4, 6
+GREY, RGB, GREY_ALPHA, RGB_ALPHA = 0, 2, 4, 6
 """Colour types of a PNG."""
 
 
@@ -264,6 +265,7 @@ def _png(encoded: Any, data: Any, image_size: tuple[int, int]) -> Any:
     image = tf.case(
         [
             ((bits == 16) & (colour == GREY), lambda: _deep_grey(encoded)),
+            ((bits == 16) & (colour == RGB) & ~clear, lambda: _deep_rgb(encoded)),
             (transparent, lambda: _on_white(tf.io.decode_png(encoded, channels=4))),
         ],
         default=lambda: tf.io.decode_png(encoded, channels=3),
@@ -273,8 +275,37 @@ def _png(encoded: Any, data: Any, image_size: tuple[int, int]) -> Any:
 
 
 def _deep_grey(encoded: Any) -> Any:
-    grey = tf.cast(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16), tf.float64)
-    return tf.repeat(tf.cast(tf.round(grey / 257), tf.uint8), 3, axis=-1)
+    return tf.repeat(_scaled(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16)), 3, axis=-1)
+
+
+def _deep_rgb(encoded: Any) -> Any:
+    values = tf.io.decode_png(encoded, channels=3, dtype=tf.uint16)
+    upper = tf.cast(tf.bitwise.right_shift(values, 8), tf.uint8)
+    return tf.cond(tf.reduce_max(upper) >= 64, lambda: upper, lambda: _scaled(values))
+
+
+def _scaled(values: Any) -> Any:
+    """What `depths.to_grey` makes of 16 unsigned bits."""
+    values = tf.cast(values, tf.int64)
+    low, high = tf.reduce_min(values), tf.reduce_max(values)
+    moved = (low >= OFFSET - REACH) & (high < OFFSET + REACH)
+    base = tf.where(moved, tf.constant(OFFSET, tf.int64), 0)
+    black = base - _least(base - low, [0, 256, 1024, 4096])
+    black = tf.where(
+        tf.cast(base - low, tf.float64) < SLIGHT * tf.cast(high - base, tf.float64), base, black
+    )
+    white = base + _least(high - base, [255, 1023, 4095, 16383, 65535])
+    black, white = tf.cast(black, tf.float64), tf.cast(white, tf.float64)
+    shares = (tf.clip_by_value(tf.cast(values, tf.float64), black, white) - black) * (
+        255 / (white - black)
+    )
+    return tf.cast(tf.round(shares), tf.uint8)
+
+
+def _least(value: Any, among: list[int]) -> Any:
+    """The least of some numbers that is at least `value`."""
+    numbers = tf.constant(among, tf.int64)
+    return numbers[tf.searchsorted(numbers, [value])[0]]
 
 
 def _on_white(image: Any) -> Any:

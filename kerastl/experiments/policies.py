@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from kerastl.data.batches import tell_remarks
 from kerastl.data.manifest import Manifest
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, known
 from kerastl.errors import InputError, nearest
@@ -234,6 +235,7 @@ def _study(model: keras.Model, data: Manifest, cache: Any) -> tuple[Study, dict[
     train, val = data.split("train"), data.split("val")
     prefix = split(model, spec_of(model).features).prefix
     found = [extract_features(prefix, part, tasks=data.tasks, cache=cache) for part in (train, val)]
+    tell_remarks(train, val)
     wanted = list(_uncertain_columns(data))
     names = [c.name for c in wanted]
     codes, truth = (

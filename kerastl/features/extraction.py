@@ -145,8 +145,9 @@ def held(make: Make, paths: Sequence[str], found: Contents) -> Make:
 
 
 def share_causes(images: Manifest, keys: Sequence[bytes | None], there: np.ndarray) -> None:
-    """Note in `skipped` the copies of a picture that could not be read: only one was tried."""
+    """Note what was found of a picture for its copies too: only one of them was tried."""
     paths = images.frame["image"].tolist()
+    images.remarks.share(paths, keys)
     bad = sorted(set(range(len(keys))) - set(there.tolist()))
     causes = {keys[n]: images.skipped[paths[n]] for n in bad if paths[n] in images.skipped}
     for n in bad:

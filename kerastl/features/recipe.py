@@ -22,7 +22,7 @@ from kerastl.models.graph import network_key, nodes
 
 Augment = Callable[[np.ndarray], np.ndarray]
 
-VERSION = 2
+VERSION = 3
 """Part of what features are known by; to be raised when pictures are decoded or views drawn
 otherwise."""
 

@@ -240,6 +240,11 @@ def create_model(
 ) -> keras.Model:
     """Backbone, pooling and heads as one flat graph, compiled.
 
+    Images are RGB, uint8. Plain `model.fit`, `model.predict` and `model(images)` take floats
+    too, rounded: an image whose values are all at most 1 is taken as one from 0 to 1, any
+    other as one from 0 to 255. A file that is exported, or opened by Keras without kerastl,
+    takes uint8 only: there multiply fractions by 255, or they are black.
+
     Args:
         backbone: A name of `list_backbones()` or a Keras model of one's own,
             which is copied.

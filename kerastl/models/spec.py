@@ -10,6 +10,7 @@ import keras
 
 from kerastl.data.tasks import Task, as_tasks
 from kerastl.errors import InputError
+from kerastl.models.floats import take_floats
 from kerastl.scoring.decisions import check_thresholds
 
 Trainable = bool | int | float | str
@@ -95,6 +96,6 @@ def spec_of(model: keras.Model) -> Spec:
 
 
 def with_spec(model: keras.Model, spec: Spec, **changes: Any) -> keras.Model:
-    """`model`, now carrying `spec` with the given fields changed."""
+    """`model`, now carrying `spec` with the given fields changed, and taking floats too."""
     model.kerastl_spec = replace(spec, **changes)
-    return model
+    return take_floats(model)

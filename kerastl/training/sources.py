@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastl.data.batches import check_pictures
+from kerastl.data.batches import check_pictures, tell_remarks
 from kerastl.data.manifest import Manifest
 from kerastl.errors import InputError
 from kerastl.features.engines import Engine
@@ -159,6 +159,7 @@ class Source:
             net, make = split(model, cut.layer).tail, self._at_cut(model, cut)
         train = make("train", epoch)
         validation = None if self.validation is None else make("validation", 0)
+        tell_remarks(self.train, self.validation)
         feed = train if isinstance(train, (Sampler, Gathered)) else None
         train, validation = (
             data.dataset if isinstance(data, Gathered) else data for data in (train, validation)

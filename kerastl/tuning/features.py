@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.data.batches import iter_batches
+from kerastl.data.batches import iter_batches, tell_remarks
 from kerastl.data.manifest import Manifest
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
@@ -300,6 +300,7 @@ def store_features(
         set_trainable(model, False)
         chain = Chain(model, made, Path(cache), engine, spec_of(model).tasks, budget)
         _fill(chain, plan, views, progress)
+    tell_remarks(*(part.data for part in made))
 
 
 def _fill(chain: Chain, plan: StorePlan, views: int, progress: Progress | None) -> None:

@@ -244,6 +244,7 @@ def test_images_are_rounded():
         (np.full((1, 2, 2, 3), -1), "Received: numbers from -1 to -1"),
         (np.full((1, 2, 2, 3), np.nan), "Received: numbers from nan to nan"),
         (np.full((1, 2, 2, 3), 0.5), "Received: fractions from 0 to 1. Multiply them by 255"),
+        (np.ones((1, 2, 2, 3), "float32"), "Received: fractions from 0 to 1. Multiply them by 255"),
         (np.full((1, 2, 2, 3), "a"), r"Received: <U1"),
     ],
 )

@@ -118,13 +118,19 @@ def test_16_bit_rgb():
     assert load_picture(png16(values, colour=2)).tolist() == [[[0, 128, 255], [7, 100, 200]]]
 
 
+def test_12_bit_rgb_in_16():
+    values = np.linspace(0, 4095, 8 * 8 * 3).astype("uint16").reshape(8, 8, 3)
+    expected = np.rint(values * (255 / 4095))
+    np.testing.assert_array_equal(load_picture(png16(values, colour=2)), expected)
+
+
 def test_32_bit_grey_and_floats():
     large = Image.fromarray(np.array([[0, 2**30, 2**31 - 1]], dtype="int32"))
     assert load_picture(encode(large, "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
     unit = Image.fromarray(np.array([[0, 0.5, 1]], dtype="float32"))
     assert load_picture(encode(unit, "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
     wide = Image.fromarray(np.array([[-5, 99.6, 300, np.nan]], dtype="float32"))
-    assert load_picture(encode(wide, "TIFF"))[0, :, 0].tolist() == [0, 100, 255, 0]
+    assert load_picture(encode(wide, "TIFF"))[0, :, 0].tolist() == [0, 25, 75, 0]
 
 
 @pytest.mark.parametrize(

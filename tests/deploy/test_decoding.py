@@ -99,6 +99,16 @@ def test_sixteen_bits(channels):
     assert difference(tf.io.encode_png(deep).numpy()) == 0
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 200), (0, 1000), (9, 4000), (0, 16383), (32768, 36863), (32000, 34000), (32700, 36000)],
+)
+def test_less_than_sixteen_bits_in_sixteen(channels, low, high):
+    deep = np.random.default_rng(0).integers(low, high + 1, (40, 50, channels), dtype="uint16")
+    assert difference(tf.io.encode_png(deep).numpy()) == 0
+
+
 def test_a_grey_jpeg_and_one_for_print():
     assert difference(encoded(picture().convert("L"), "JPEG")) == 0
     assert difference(encoded(picture().convert("CMYK"), "JPEG")) <= 1

@@ -3,11 +3,14 @@
 import logging
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+from kerastl.data.manifest import Manifest
 from kerastl.data.readers.solar_cells import read_solar_cells
 from kerastl.data.readers.tabular import read_folder
 from kerastl.data.tasks import Task
@@ -38,6 +41,29 @@ def same(one, other):
     ours, theirs = (pd.DataFrame(h.history) for _, h in (one, other))
     pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
     assert one[1].movement == other[1].movement
+
+
+@pytest.mark.parametrize("cache", [False, "folder"])
+def test_pictures_of_one_colour_are_noted_before_training(network, tmp_path, caplog, cache):
+    """Also copies of one file, of which a folder of features has only one decoded."""
+    rng, names = np.random.default_rng(0), [f"{i:02}.png" for i in range(12)]
+    for i, name in enumerate(names):
+        pixels = rng.integers(0, 256, (16, 16, 3)) * (i > 3)
+        Image.fromarray(pixels.astype("uint8")).save(tmp_path / name)
+    frame = pd.DataFrame({"image": [str(tmp_path / name) for name in names]})
+    frame = frame.assign(label=np.arange(12) % 2, split=["train", "val", "train"] * 4)
+    told = []
+
+    class AtStart(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            told.append(list(caplog.messages))
+
+    data = Manifest(frame, Task("label", ["across", "down"]))
+    cache = tmp_path / "features" if cache == "folder" else cache
+    with caplog.at_level(logging.WARNING, "kerastl"):
+        fit(make(network, False), data, epochs=1, cache=cache, callbacks=[AtStart()], **QUIET)
+    line = "note: 4 of 12 pictures are of one colour as read: 00.png, 02.png, 03.png, 01.png"
+    assert [m for m in told[0] if "colour" in m] == [line]
 
 
 def dropping(seed=0):
