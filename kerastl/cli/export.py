@@ -231,19 +231,21 @@ def _pictures(
     import pandas as pd
 
     from kerastl.cli.runs import open_held_out
-    from kerastl.data.manifest import Manifest
+    from kerastl.data.manifest import Manifest, path_column
     from kerastl.data.tasks import UNKNOWN
+    from kerastl.data.walking import level
     from kerastl.inference.prediction import find_pictures
     from kerastl.models.saving import read_spec
 
     path = Path(pictures)
-    flat = path.is_dir() and not any(p.is_dir() for p in path.iterdir())
+    flat = path.is_dir() and not level(path).folders
     table = path.suffix.lower() in (".csv", ".tsv")
     if model is None or not (flat or (path.is_file() and not table)):
         return open_held_out(model or file, pictures, seed=seed, **reading)
     tasks = read_spec(model).tasks
     columns = {column: UNKNOWN for task in tasks for column in task.columns}
-    return Manifest(pd.DataFrame({"image": find_pictures(path), **columns}), tasks)
+    images = path_column(find_pictures(path))
+    return Manifest(pd.DataFrame({"image": images, **columns}), tasks)
 
 
 def show_contract(report: Plain) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kerastl.data.kinds import OTHER_SUFFIXES, PICTURE_SUFFIXES, cause_of, suffix_of
-from kerastl.errors import InputError
+from kerastl.errors import InputError, shorten
 
 IGNORED = frozenset(
     {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
     | {"@eadir", "$recycle.bin", "system volume information"}
 )
 """What systems leave in folders, in lower case, beside names that begin with a dot."""
+
+BACK = "what is read already, or to a folder above"
+NAMED = 3
+"""As many files are named in a line that counts them."""
 
 
 @dataclass
@@ -53,9 +58,24 @@ class Walked:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """All that gives no picture, with the causes."""
-        again = dict.fromkeys(self.repeated, "a link to what is read already, or to a folder above")
-        return {**self.unread, **self.others, **again}
+        """All that is of no use, with the causes."""
+        return {**self.unread, **self.without_pictures}
+
+    @property
+    def without_pictures(self) -> dict[str, str]:
+        """All that is not among the pictures, with the causes."""
+        return {**self.others, **dict.fromkeys(self.repeated, f"a link to {BACK}")}
+
+    def told(self) -> list[str]:
+        """A line for the files that are no pictures, and one for the links that lead back."""
+        lines = []
+        if self.others:
+            what = "1 file is no picture" if len(self.others) == 1 else "files are no pictures"
+            lines.append(_line(what, list(self.others)))
+        if self.repeated:
+            what = "1 link leads" if len(self.repeated) == 1 else "links lead"
+            lines.append(_line(f"{what} to {BACK}", self.repeated))
+        return lines
 
 
 def level(folder: str | os.PathLike) -> Level:
@@ -138,6 +158,34 @@ def walk(folder: str | os.PathLike) -> Walked:
     )
 
 
+def gather(given: Iterable[str | os.PathLike]) -> Walked:
+    """Files as they are given, and what lies in folders, in the order given.
+
+    Args:
+        given: Files and folders.
+
+    Raises:
+        InputError: Naming each folder that has no picture, or cannot be read.
+
+    Example:
+        >>> gather(["b.png", "a.txt"]).pictures
+        ['b.png', 'a.txt']
+    """
+    found, empty = Walked(), []
+    for path in map(os.fspath, given):
+        inside = walk(path) if os.path.isdir(path) else Walked([path])
+        if not inside.pictures:
+            empty.append("; ".join([path, *inside.told()]))
+        found.pictures += inside.pictures
+        found.unread |= inside.unread
+        found.others |= inside.others
+        found.repeated += inside.repeated
+    if empty:
+        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise InputError(f"Expected folders with pictures ({kinds}). Without one:", empty)
+    return found
+
+
 def is_picture(name: str) -> bool:
     """Whether a file is a picture by its suffix, whatever its kind.
 
@@ -151,6 +199,11 @@ def is_picture(name: str) -> bool:
 def named(suffix: str) -> str:
     """A suffix in words."""
     return f"suffix {suffix}" if suffix else "no suffix"
+
+
+def _line(what: str, paths: list[str]) -> str:
+    count = "" if len(paths) == 1 else f"{len(paths):,} "
+    return f"{count}{what}: {', '.join(shorten(paths, most=NAMED))}."
 
 
 def _follow(link: str, root: str, seen: set[str], found: Walked) -> list[str]:

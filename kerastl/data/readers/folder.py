@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 import pandas as pd
 
-from kerastl.data.manifest import RESERVED, Manifest
+from kerastl.data.manifest import RESERVED, Manifest, path_column
 from kerastl.data.readers.assembly import assemble
 from kerastl.data.readers.table import SPLIT_WORDS
 from kerastl.data.splits import FRACTIONS, check_fractions
@@ -84,7 +84,7 @@ def read_folder(
     labels = Task(task, tuple(classes))
     frame = pd.DataFrame(
         {
-            "image": [r[2] for r in found.rows],
+            "image": path_column(r[2] for r in found.rows),
             "split": [r[0] for r in found.rows],
             task: [classes.index(r[1]) for r in found.rows],
         }
