@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from kerastl.cli.console import err, loading, out, say, title
-from kerastl.cli.options import SplitSeed, TaskNames, Unknown, Unsure, reading
+from kerastl.cli.options import (
+    MaxPixels,
+    SplitSeed,
+    TaskNames,
+    Unknown,
+    Unsure,
+    reading,
+)
 from kerastl.deploy.formats import ALL, DEFAULT, FORMATS, check_formats
 
 if TYPE_CHECKING:
@@ -83,6 +90,7 @@ def export(
             "--out", metavar="FOLDER", help="Where to; by default the model's own folder."
         ),
     ] = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Write a model for servers and phones, and check each file against Keras.
 
@@ -156,6 +164,7 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON and nothing else.")
     ] = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Hold a file made elsewhere or earlier to the contract of an export.
 

@@ -23,6 +23,7 @@ from kerastl.cli.options import (
     Engine,
     Epochs,
     ImageSize,
+    MaxPixels,
     Metric,
     Model,
     OwnData,
@@ -81,6 +82,7 @@ def train(
     engine: Engine = "auto",
     out: RunFolder = None,
     resume: Resume = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""
     room = byte_count(budget, "--budget")
@@ -181,6 +183,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A folder for scores.csv and scores.png.")
     ] = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
@@ -219,6 +222,7 @@ def predict(
     batch_size: BatchSize = None,
     cache: Cache = None,
     ray: Ray = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Predict the classes of pictures with a model in any of its forms."""
     if ray is not None and cache is None:
