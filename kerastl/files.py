@@ -113,10 +113,49 @@ def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path
 
 
 def write_json(path: str | Path, values: Any) -> Path:
-    """Write plain values as readable JSON; NaN is refused, for JSON has none."""
+    """Write plain values as readable JSON; NaN is refused, for JSON has none.
+
+    What is not UTF-8 in the name of a file is escaped as JSON escapes it, and read back.
+    """
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as unfinished:
-        unfinished.write_text(text + "\n", encoding="utf-8")
+        unfinished.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    return Path(path)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is text: that of a file in another encoding has bytes that are none.
+
+    Example:
+        >>> is_text("caf\u00e9.png"), is_text(os.fsdecode(b"caf\\xe9.png"))
+        (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8 are escaped.
+
+    Example:
+        >>> readable(os.fsdecode(b"caf\\xe9.png"))
+        'caf\\\\xe9.png'
+    """
+    if is_text(name):
+        return name
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a pair, as Windows allows it
+        return name.encode("utf-8", "backslashreplace").decode()
+
+
+def write_table(path: str | Path, frame: Any) -> Path:
+    """Write a pandas frame as a CSV table."""
+    with replacing(path) as unfinished:
+        frame.to_csv(unfinished, index=False, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

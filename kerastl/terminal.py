@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -17,6 +19,34 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+PLAIN = {"\u2500": "-", "\u2501": "-", "\u2502": "|", "\u2026": "...", "\u00b1": "+/-"}
+"""What stands for signs of our own where a terminal has none."""
+ESCAPED = "kerastl.escaped"
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Letters that an encoding lacks, and bytes of names that are no letters."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(sign: str) -> str:
+    byte = ord(sign) - 0xDC00  # as Python keeps a byte of a name that is not UTF-8
+    if 0x80 <= byte <= 0xFF:
+        return f"\\x{byte:02x}"
+    return PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode()
+
+
+codecs.register_error(ESCAPED, _escaped)
+
+
+def write_anything() -> None:
+    """Have what stdout and stderr cannot write in their encoding escaped, not raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ESCAPED)
 
 
 @contextlib.contextmanager

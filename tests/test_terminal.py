@@ -1,11 +1,14 @@
 import io
 import os
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
 
 from kerastl import terminal
 from kerastl.terminal import quiet
+from tests.support.commands import ROOT
 
 
 def test_counting_shows_nothing_when_not_asked():
@@ -50,3 +53,26 @@ def test_notes_are_told_when_the_block_fails_and_they_are_asked_for(capfd):
         os.write(2, b"a note")
         raise RuntimeError
     assert capfd.readouterr().err == ""
+
+
+def test_what_an_encoding_lacks_is_escaped_and_not_raised():
+    code = (
+        "import os, sys\nfrom kerastl import terminal\nterminal.write_anything()\n"
+        "from rich.console import Console\n"
+        "words = os.fsdecode(b'caf\\xe9') + ' ─│ ±0.1 … Größe'\n"
+        "print(words)\nprint(words, file=sys.stderr)\nConsole(width=40).rule(words)\n"
+    )
+    for encoding, name in [("ascii", r"Gr\xf6\xdfe"), ("cp1252", "Größe"), ("utf-8", "Größe")]:
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        ran = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True)
+        told = ran.stdout.decode(encoding)
+        assert ran.returncode == 0, ran.stderr
+        lines = "─│ ±0.1 …" if encoding == "utf-8" else "-| +/-0.1 ..."
+        lines = "-| ±0.1 …" if encoding == "cp1252" else lines
+        assert told.splitlines()[0] == rf"caf\xe9 {lines} {name}"
+        assert ran.stderr.decode(encoding).splitlines()[0] == told.splitlines()[0]
+
+
+def test_bytes_that_cannot_be_read_are_no_matter_of_ours():
+    with pytest.raises(UnicodeDecodeError):
+        b"\xe9".decode("utf-8", errors=terminal.ESCAPED)

@@ -7,7 +7,8 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerastl.errors import InputError, shorten
+from kerastl.errors import SHOWN, InputError, shorten
 from kerastl.terminal import quiet
 
 if TYPE_CHECKING:
@@ -52,14 +53,27 @@ def show_frame(frame: pd.DataFrame) -> None:
 
 
 def say_skipped(skipped: Mapping[str, str]) -> None:
-    """Print the pictures that could not be used, each with its cause."""
+    """Print the files that could not be used, each with its cause; many of one cause together."""
     if not skipped:
         return
-    one = len(skipped) == 1
-    what = "1 file that is no picture" if one else f"{len(skipped)} files that are no pictures"
-    title(f"Skipped: {what}")
-    for path, cause in skipped.items():
+    title(f"Skipped: {len(skipped):,} file{'s' if len(skipped) > 1 else ''}")
+    together = Counter(skipped.values()) if len(skipped) > SHOWN else Counter()
+    for cause, count in together.most_common():
+        first = next(path for path, told in skipped.items() if told == cause)
+        say(f"{count:,}, such as {first}: {cause}" if count > 1 else f"{first}: {cause}")
+    for path, cause in skipped.items() if not together else ():
         say(f"{path}: {cause}")
+
+
+def say_left_out(causes: Iterable[str], lines: Iterable[str]) -> None:
+    """Print why pictures could not be read, each cause once, and what was no picture.
+
+    It goes to stderr: on stdout there may be a table.
+    """
+    counts = Counter(cause for cause in causes if cause)
+    told = [f"{count:,} could not be read: {cause}." for cause, count in counts.most_common()]
+    for line in (*shorten(told), *lines):
+        err.print(Text(line), soft_wrap=True)
 
 
 def _cell(value: object) -> str:

@@ -16,6 +16,7 @@ from kerastl.cli.options import (
     Data,
     Epochs,
     ImageSize,
+    MaxPixels,
     TaskNames,
     Uncertain,
     Unknown,
@@ -89,6 +90,7 @@ def curve(
             "--out", metavar="FOLDER", help="Keeps every trial, the tables and the picture."
         ),
     ] = Path("curves"),
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Train in several ways on more and more of the pictures: which way is better with how many?
 

@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from kerastl.cli.console import err, loading, out, say, title
-from kerastl.cli.options import SplitSeed, TaskNames, Unknown, Unsure, reading
+from kerastl.cli.options import (
+    MaxPixels,
+    SplitSeed,
+    TaskNames,
+    Unknown,
+    Unsure,
+    reading,
+)
 from kerastl.deploy.formats import ALL, DEFAULT, FORMATS, check_formats
 
 if TYPE_CHECKING:
@@ -83,6 +90,7 @@ def export(
             "--out", metavar="FOLDER", help="Where to; by default the model's own folder."
         ),
     ] = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Write a model for servers and phones, and check each file against Keras.
 
@@ -158,6 +166,7 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON and nothing else.")
     ] = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Hold a file made elsewhere or earlier to the contract of an export.
 
@@ -236,21 +245,23 @@ def _pictures(
     import pandas as pd
 
     from kerastl.cli.runs import open_scored
-    from kerastl.data.manifest import Manifest
+    from kerastl.data.manifest import Manifest, path_column
     from kerastl.data.tasks import UNKNOWN
+    from kerastl.data.walking import level
     from kerastl.inference.prediction import find_pictures
     from kerastl.models.saving import read_spec
 
     if pictures is None:
         return open_scored(model or file, None, seed=seed, **reading).scored
     path = Path(pictures)
-    flat = path.is_dir() and not any(p.is_dir() for p in path.iterdir())
+    flat = path.is_dir() and not level(path).folders
     table = path.suffix.lower() in (".csv", ".tsv")
     if model is None or not (flat or (path.is_file() and not table)):
         return open_scored(model or file, pictures, seed=seed, **reading).scored
     tasks = read_spec(model).tasks
     columns = {column: UNKNOWN for task in tasks for column in task.columns}
-    return Manifest(pd.DataFrame({"image": find_pictures(path), **columns}), tasks)
+    images = path_column(find_pictures(path))
+    return Manifest(pd.DataFrame({"image": images, **columns}), tasks)
 
 
 def show_contract(report: Plain) -> None:

@@ -18,6 +18,7 @@ from kerastl.cli.options import (
     Budget,
     Engine,
     ImageSize,
+    MaxPixels,
     Ray,
     Weights,
     byte_count,
@@ -109,6 +110,7 @@ def extract(
     budget: Budget = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of random weights.")] = 0,
     ray: Ray = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Run the frozen layers once over pictures, and keep what they make."""
     room = byte_count(budget, "--budget")

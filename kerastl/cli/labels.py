@@ -15,6 +15,7 @@ from kerastl.cli.options import (
     Data,
     Epochs,
     ImageSize,
+    MaxPixels,
     Seed,
     TaskNames,
     Trainable,
@@ -77,6 +78,7 @@ def policies(
     unsure: Unsure = None,
     seed: Seed = 0,
     cache: Cache = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Choose by evidence what a ? means in training, label by label."""
     with loading():
@@ -131,6 +133,7 @@ def joint_or_separate(
     uncertain: Uncertain = None,
     seed: Seed = 0,
     cache: Cache = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Compare one network for all tasks with one for each, and flag negative transfer."""
     with loading():

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from kerastl import __version__
 from kerastl.cli import curve, demo, export, features, labels, networks, search, train
 from kerastl.cli.console import explained
+from kerastl.terminal import write_anything
 
 
 class _Explained(TyperGroup):
@@ -55,4 +56,5 @@ def _top(
 
 def main() -> None:
     """Entry point of the console script."""
+    write_anything()
     app(prog_name="kerastl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,6 +158,15 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def limit_pixels(pixels: int | None) -> int | None:
+    """Let pictures have so many pixels, in this process and in those that it starts."""
+    if pixels is not None:
+        from kerastl.data.pictures import LIMIT
+
+        os.environ[LIMIT] = str(pixels)
+    return pixels
+
+
 DEFAULT_BACKBONE = "EfficientNetLite0"
 
 Data = Annotated[
@@ -273,6 +283,17 @@ Uncertain = Annotated[
     ),
 ]
 
+MaxPixels = Annotated[  # what a verb does with it is done when it is read
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        callback=limit_pixels,
+        help="The largest picture to read, in pixels; a JPEG may be four times as large where "
+        "it is read at a lower scale.",
+        show_default="100000000",
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
 from kerastl import __version__
@@ -20,15 +19,17 @@ from kerastl.cli.console import err
 from kerastl.data.division import FILE as DIVISION
 from kerastl.data.division import Division, run_of
 from kerastl.data.labels import label_report
-from kerastl.data.manifest import Manifest
+from kerastl.data.manifest import Manifest, path_column
 from kerastl.data.readers.tabular import read_csv, read_folder
 from kerastl.data.tasks import UNKNOWN, Task, by_task, class_scores
+from kerastl.data.walking import Walked
 from kerastl.errors import InputError, nearest
 from kerastl.features.engines import forward
 from kerastl.features.extract import extract_features
-from kerastl.files import as_folder, replacing
+from kerastl.files import as_folder, write_table
+from kerastl.inference.answers import correct, escaped, paths, predicted, truth
 from kerastl.inference.evaluation import SCORED, Predictions, scored_part
-from kerastl.inference.prediction import class_columns, find_pictures
+from kerastl.inference.prediction import search
 from kerastl.inference.sidecar import read_report, read_sidecar, sidecar_of, update_report
 from kerastl.models.cuts import split
 from kerastl.models.saving import MODEL, load_model, read_spec, save_model
@@ -340,32 +341,42 @@ def _part(manifest: Manifest, found: Predictions, name: str) -> Predictions:
     return replace(found, scores=scores, labels=labels, rows=found.rows[chosen])
 
 
-def predictions_frame(manifest: Manifest, found: Predictions, root: Path | None) -> pd.DataFrame:
-    """A row a picture: image, split, each task's label and its class scores.
+def predictions_frame(
+    manifest: Manifest,
+    found: Predictions,
+    root: Path | None = None,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+) -> pd.DataFrame:
+    """A row a picture, what is true and what is predicted in columns of their own.
+
+    The columns are `image`, `split`, and for each task `<task>/truth` (in the words of the
+    data), `<task>/predicted`, `<task>/correct` (1 or 0, blank where the truth is unknown) and
+    `<task>/score/<class>`; of a multilabel task truth and correct have a column a label,
+    `<task>/truth/<label>`. Last is `error`, why a picture could not be read. `predict` gives the
+    same columns, without split, truth and correct.
 
     Args:
         manifest: The pictures.
         found: What was predicted for them.
         root: The folder that picture paths are written relative to, if any.
+        thresholds: The model's, by task.
     """
-    words = manifest.decoded()
-    if root is not None:
-        words["image"] = [Path(p).relative_to(root).as_posix() for p in words["image"]]
-    columns = [c for c in ("image", "split") if c in words]
-    columns += [c for task in manifest.tasks for c in task.columns]
-    frame = words[columns].reset_index(drop=True)
+    images, thresholds = manifest.frame["image"].tolist(), thresholds or {}
+    names = images if root is None else [Path(p).relative_to(root).as_posix() for p in images]
+    parts = [paths(names), manifest.frame[["split"] if "split" in manifest.frame else []]]
     for task in manifest.tasks:
-        scores = np.full((len(frame), len(task.classes)), np.nan)
-        scores[found.rows] = found.scores[task.name]
-        for number, column in enumerate(_score_columns(task)):
-            frame[column] = scores[:, number].round(6)
+        told = found.scores[task.name], thresholds.get(task.name)
+        answers = [predicted(task, *told), correct(task, found.labels[task.name], *told)]
+        read = pd.concat(answers, axis=1).set_axis(found.rows).reindex(range(len(images)))
+        every = pd.concat([truth(manifest, task), read], axis=1)
+        parts.append(every[sorted(every, key=_role)])
+    frame = pd.concat([part.reset_index(drop=True) for part in parts], axis=1).round(6)
+    frame["error"] = [found.skipped.get(path, "") for path in images]
     return frame
 
 
-def _score_columns(task: Task) -> list[str]:
-    """A multilabel task's labels have their scores' names already; those get a suffix."""
-    suffix = ".score" if task.kind == "multilabel" else ""
-    return [f"{column}{suffix}" for column in class_columns(task)]
+def _role(column: str) -> int:
+    return ("truth", "predicted", "correct", "score").index(column.split("/")[1])
 
 
 @dataclass(frozen=True)
@@ -419,7 +430,8 @@ def write_run(
     division.write(folder / DIVISION)  # first: no model is without it
     save_model(model, folder / MODEL)
     scores, source = score_run(model, manifest, found)
-    _write_csv(folder / "predictions.csv", predictions_frame(manifest, found, root))
+    table = predictions_frame(manifest, found, root, spec_of(model).thresholds)
+    write_table(folder / "predictions.csv", escaped(table))
     if history is not None:
         settings = _with_history(folder, settings, history)
     plot_scores(scores, folder / "scores.png")
@@ -448,7 +460,7 @@ def _with_history(
     folder: Path, settings: Mapping[str, Any], history: keras.callbacks.History
 ) -> dict[str, Any]:
     """The settings with what came of them; a row an epoch goes to history.csv."""
-    _write_csv(folder / "history.csv", pd.DataFrame(history.history))
+    write_table(folder / "history.csv", pd.DataFrame(history.history))
     return {**settings, "epochs": len(history.epoch), "weights": str(history.movement)}
 
 
@@ -459,11 +471,6 @@ def _about(manifest: Manifest) -> dict[str, Any]:
         "notes": list(manifest.notes),
         "skipped": dict(manifest.skipped),
     }
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with replacing(path) as unfinished:
-        frame.to_csv(unfinished, index=False)
 
 
 READING = ("unknown", "unsure")
@@ -477,8 +484,8 @@ def list_pictures(data: str) -> Manifest:
     """Every picture that a command names, all labels unknown.
 
     Args:
-        data: A folder, searched also below; a .csv or .tsv table, of which the column
-            `image` is read; or tfds:NAME.
+        data: A folder, searched also below and through links; a .csv or .tsv table, of which
+            the column `image` is read; or tfds:NAME.
 
     Raises:
         InputError: For data that cannot be read, or have no picture.
@@ -494,17 +501,21 @@ def list_pictures(data: str) -> Manifest:
     if data.startswith("tfds:"):
         return open_data(data)
     suffix = os.path.splitext(data)[1].lower()
-    paths = _column(data, TABLES[suffix]) if suffix in TABLES else _below(data)
-    frame = pd.DataFrame({"image": paths, NO_LABELS.name: UNKNOWN})
-    return Manifest(frame.drop_duplicates(ignore_index=True), (NO_LABELS,))
+    if suffix in TABLES:
+        names, skipped = list(dict.fromkeys(_column(data, TABLES[suffix]))), {}
+    else:
+        found = _below(data)
+        names, skipped = found.pictures, found.without_pictures
+    frame = pd.DataFrame({"image": path_column(names), NO_LABELS.name: UNKNOWN})
+    return Manifest(frame, (NO_LABELS,), skipped)
 
 
-def _below(data: str) -> Sequence[str]:
+def _below(data: str) -> Walked:
     if not os.path.isdir(data):
         above, name = os.path.split(os.path.abspath(data))
         hint = nearest(name, os.listdir(above)) if os.path.isdir(above) else ""
         raise InputError(f"There is no folder {data}.{hint}")
-    return find_pictures(data)
+    return search(data)
 
 
 def _column(path: str, sep: str) -> Sequence[str]:

@@ -22,6 +22,7 @@ from kerastl.cli.options import (
     Data,
     Engine,
     Epochs,
+    MaxPixels,
     Metric,
     Ray,
     RunFolder,
@@ -156,6 +157,7 @@ def search(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin anew where the folder holds a search.")
     ] = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Measure how many layers to unfreeze, and write the model that the search chooses.
 

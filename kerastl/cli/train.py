@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerastl.cli.console import loading, say, say_skipped, show_frame, title
+from kerastl.cli.console import loading, say, say_left_out, say_skipped, show_frame, title
 from kerastl.cli.labels import say_labels
 from kerastl.cli.options import (
     DEFAULT_BACKBONE,
@@ -23,6 +23,7 @@ from kerastl.cli.options import (
     Engine,
     Epochs,
     ImageSize,
+    MaxPixels,
     Metric,
     Model,
     OwnData,
@@ -81,6 +82,7 @@ def train(
     engine: Engine = "auto",
     out: RunFolder = None,
     resume: Resume = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""
     room = byte_count(budget, "--budget")
@@ -191,11 +193,12 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A folder for scores.csv and scores.png.")
     ] = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
         from kerastl.cli.runs import open_scored
-        from kerastl.files import replacing
+        from kerastl.files import write_table
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
@@ -208,8 +211,7 @@ def evaluate(
     say(scores)
     say_skipped(found.scored.skipped)
     if out is not None:
-        with replacing(out / "scores.csv") as unfinished:
-            scores.frame.to_csv(unfinished, index=False)
+        write_table(out / "scores.csv", scores.frame)
         plot_scores(scores, out / "scores.png")
         say(f"\nWritten to {out}/: scores.csv, scores.png")
 
@@ -235,6 +237,7 @@ def predict(
     batch_size: BatchSize = None,
     cache: Cache = None,
     ray: Ray = None,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Predict the classes of pictures with a model in any of its forms."""
     if ray is not None and cache is None:
@@ -243,25 +246,31 @@ def predict(
         raise InputError(f"Expected --out to end in .csv or .json. Received: {out}.")
     with loading():
         from kerastl.cli.runs import open_for
-        from kerastl.files import replacing
+        from kerastl.files import replacing, write_table
+        from kerastl.inference.answers import escaped
         from kerastl.inference.prediction import predict as predict_pictures
+        from kerastl.inference.prediction import search
 
     own = None if pictures else open_for(model, None)
     if not pictures and own is None:
         raise InputError("Expected PICTURES: files and folders. Received: none.")
+    found = search(pictures) if pictures else None
     with steps_shown() as progress:
         shown = partial(progress, "pictures")
         frame = predict_pictures(
-            model, own.pictures if own else pictures, batch_size=batch_size or 32, progress=shown,
+            model, found.pictures if found else own.pictures, batch_size=batch_size or 32,
+            progress=shown,
             **given(cache=cache, ray=ray),
         )  # fmt: skip
+    written = escaped(frame)
     if out is None:
-        say(frame.to_csv(index=False).rstrip())
-        return
-    with replacing(out) as unfinished:
-        if out.suffix.lower() == ".csv":
-            frame.to_csv(unfinished, index=False)
-        else:
-            frame.to_json(unfinished, orient="records", indent=1, force_ascii=False)
-    bad = int((frame["error"] != "").sum())
-    say(f"{len(frame) - bad} pictures predicted, {bad} could not be read. Written to {out}")
+        say(written.to_csv(index=False).rstrip())
+    elif out.suffix.lower() == ".csv":
+        write_table(out, written)
+    else:
+        with replacing(out) as unfinished:
+            written.to_json(unfinished, orient="records", indent=1, force_ascii=False)
+    if out is not None:
+        bad = int((frame["error"] != "").sum())
+        say(f"{len(frame) - bad} pictures predicted, {bad} could not be read. Written to {out}")
+    say_left_out(frame["error"], found.told() if found else [])

@@ -17,6 +17,9 @@ from kerastl.data.pictures import PictureError, as_size, read_picture
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks, by_task
 from kerastl.errors import InputError, shorten
 
+SMALLEST = 1
+"""The size at which all is read that is read at any: large JPEGs at their lowest scale."""
+
 
 def label_array(task: Task, values: Any, rows: int) -> np.ndarray:
     """Labels as every part of kerastl holds them.
@@ -168,7 +171,7 @@ def check_pictures(
         >>> len(m), m.skipped
         (0, {'gone.png': 'no such file'})
     """
-    size = None if image_size is None else as_size(image_size)
+    size = as_size(SMALLEST if image_size is None else image_size)
 
     def fault(path: str) -> PictureError | None:
         read = _read(manifest, path, size)

@@ -16,7 +16,7 @@ import pandas as pd
 from kerastl.data.remarks import Remarks
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks
 from kerastl.errors import InputError, nearest, shorten
-from kerastl.files import replacing
+from kerastl.files import is_text, readable, replacing
 
 WORDS = {"ignore": None, "positive": 1.0, "negative": 0.0}
 
@@ -291,13 +291,30 @@ class Manifest:
         Uncertain labels are written as "?"; what they stand for is not written.
         Paths of pictures below the file's folder are written relative to it,
         other paths absolute. The file appears whole or not at all.
+
+        Raises:
+            InputError: For names of files that are not UTF-8, which no table holds.
         """
         folder = os.path.dirname(os.path.abspath(path))
         ours = [c for c in RESERVED if c in self.frame]
         frame = self.decoded()[[*ours, *(c for t in self.tasks for c in t.columns)]]
+        odd = [readable(p) for p in frame["image"] if not is_text(p)]
+        if odd:
+            raise InputError("Expected names of files in UTF-8, to be read back. Rename:", odd)
         frame = frame.assign(image=[_written(p, folder) for p in frame["image"]])
         with replacing(path) as unfinished:
             frame.to_csv(unfinished, index=False, encoding="utf-8")
+
+
+def path_column(paths: Iterable[str]) -> pd.Index:
+    """Paths as a column of a frame: pandas' own strings hold no name that is not UTF-8.
+
+    Example:
+        >>> frame = pd.DataFrame({"image": path_column([os.fsdecode(b"caf\\xe9.png")])})
+        >>> os.fsencode(frame["image"][0])
+        b'caf\\xe9.png'
+    """
+    return pd.Index([str(path) for path in paths], dtype=object)
 
 
 def name_faults(tasks: Iterable[Task]) -> Iterator[str]:
@@ -341,7 +358,7 @@ def _code_faults(frame: pd.DataFrame, task: Task) -> Iterator[str]:
 
 def _coded(frame: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
     kinds = {c: "int64" if t.kind == "multiclass" else "float64" for t in tasks for c in t.columns}
-    text = {c: frame[c].fillna("").astype(str) for c in RESERVED if c in frame}
+    text = {c: path_column(frame[c].fillna("")) for c in RESERVED if c in frame}
     return frame.assign(**text).astype(kinds).reset_index(drop=True)
 
 

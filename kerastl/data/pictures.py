@@ -19,23 +19,30 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from kerastl.data.depths import Span, to_grey
+from kerastl.data.kinds import (
+    HEAD,
+    HEIC,
+    RAW,
+    READ,
+    kind_of,
+    not_read,
+    opens_heic,
+    suffix_of,
+    why_not,
+)
 from kerastl.errors import InputError
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp"}
-    | {".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-"""The suffixes, in lower case, of the files that `read_folder` takes as pictures."""
-
 MAX_PIXELS = 100_000_000
+"""The largest picture that is decoded, unless the environment variable `LIMIT` has another."""
+LIMIT = "KERASTL_MAX_PIXELS"
+SCALED = 4
+"""How many times as large a JPEG may be that is decoded at a lower scale."""
 
-# Only these decoders ever run: Pillow would hand an EPS file to Ghostscript.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 ORIENTATION = 0x0112
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE = 258, 262, 339, 281
 WHITE_IS_ZERO, SIGNED = 0, 2
 KINDS = {1: "unsigned integers", SIGNED: "signed integers", 3: "floats"}
+DNG_VERSION, SUB_FILES, SUBFILE_TYPE, PREVIEW = 50706, 330, 254, 1
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -73,7 +80,7 @@ def load_picture(
     path: str | os.PathLike | bytes,
     image_size: int | tuple[int, int] | None = None,
     *,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """Read one picture as 8-bit RGB, upright, resized on request.
 
@@ -95,9 +102,13 @@ def load_picture(
     Args:
         path: A file, or the encoded bytes.
         image_size: The new height and width: one number or (height, width).
-        max_pixels: The largest picture to decode, in pixels. It is held against
-            the header, before decoding. Pillow's own limit (179 million unless
-            `PIL.Image.MAX_IMAGE_PIXELS` is changed) holds as well.
+        max_pixels: The largest picture to decode, in pixels; by default 100 million, or
+            what the environment variable KERASTL_MAX_PIXELS says. It is held against
+            the header, before decoding. A JPEG may be four times as large where it is
+            decoded at a lower scale that is within the limit, unless it is progressive:
+            that needs memory for all its pixels. Pillow's own limit (179 million unless
+            `PIL.Image.MAX_IMAGE_PIXELS` is changed) holds as well, and is raised by more
+            than 100 million here.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -133,12 +144,37 @@ def read_picture(
         (array([[[255, 255, 255]]], dtype=uint8), (0, 65535))
     """
     size = None if image_size is None else as_size(image_size)
+    max_pixels = pixel_limit() if max_pixels is None else max_pixels
     name = "<bytes>" if isinstance(path, bytes) else os.fspath(path)
+    _lift(max_pixels)
     with _open(path, name) as file, _quiet():
         try:
             return _decode(file, size, max_pixels)
         except Exception as error:  # Pillow's decoders raise nearly every type there is
-            raise PictureError(name, _cause(error, file, max_pixels)) from error
+            raise PictureError(name, _cause(error, file, name, max_pixels)) from error
+
+
+def pixel_limit() -> int:
+    """The largest picture that is decoded, in pixels.
+
+    Raises:
+        InputError: Where the environment variable KERASTL_MAX_PIXELS is no number.
+
+    Example:
+        >>> pixel_limit()
+        100000000
+    """
+    word = os.environ.get(LIMIT, str(MAX_PIXELS))
+    if not word.isdecimal() or not int(word):
+        raise InputError(f"Expected {LIMIT} with a number of pixels. Received: {word!r}.")
+    return int(word)
+
+
+def _lift(max_pixels: int) -> None:
+    """Have Pillow allow what is allowed beyond the usual: it refuses twice its own limit."""
+    theirs = Image.MAX_IMAGE_PIXELS
+    if max_pixels > MAX_PIXELS and theirs is not None and max_pixels > 2 * theirs:
+        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
 
 
 def as_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
@@ -167,7 +203,8 @@ def _open(path: str | os.PathLike | bytes, name: str) -> BinaryIO:
     except PictureError:
         raise
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a null byte is a ValueError
-        raise PictureError(name, "no such file") from None
+        linked = "\0" not in name and os.path.islink(name)
+        raise PictureError(name, "a link to nothing" if linked else "no such file") from None
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise PictureError(name, f"cannot be read: {why}") from error
@@ -185,9 +222,11 @@ def _check_file(found: os.stat_result, name: str) -> None:
 def _decode(
     file: BinaryIO, size: tuple[int, int] | None, max_pixels: int
 ) -> tuple[np.ndarray, Span | None]:
-    with Image.open(file, formats=FORMATS) as image:
-        _check_pixels(image.width * image.height, max_pixels)
+    with _opened(file) as image:
+        _check_whole(image)
+        pixels = image.width * image.height
         box = None if size is None else _reduce(image, size)
+        _check_pixels(pixels, image, max_pixels)
         deep = _is_deep_rgb(image)
         image.load()
         orientation = _orientation(image)  # after load(): Pillow turns TIFF files itself
@@ -196,6 +235,27 @@ def _decode(
             rgb = rgb.resize(_as_stored(size, orientation), Image.Resampling.BILINEAR, box=box)
         turn = TURNS.get(orientation)
         return np.array(rgb if turn is None else rgb.transpose(turn)), span
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    kind = kind_of(file.read(HEAD))
+    file.seek(0)
+    heic = kind == HEIC and opens_heic()
+    try:
+        return Image.open(file, formats=("HEIF",) if heic else tuple(READ.values()))
+    except Image.DecompressionBombError:
+        if kind != "JPEG":  # which may be decoded at a lower scale, and is held against our limit
+            raise
+        file.seek(0)
+        return Image.OPEN[kind][0](file, "")
+
+
+def _check_whole(image: Image.Image) -> None:
+    """Refuse a camera's raw file, of which Pillow would read the small preview."""
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        if DNG_VERSION in tags or (tags.get(SUBFILE_TYPE) == PREVIEW and SUB_FILES in tags):
+            raise _Raw
 
 
 def _reduce(image: Image.Image, size: tuple[int, int]) -> tuple[float, ...] | None:
@@ -216,13 +276,20 @@ def _as_stored(size: tuple[int, int], orientation: int | None) -> tuple[int, int
     return size if orientation in SIDEWAYS else size[::-1]
 
 
-def _check_pixels(pixels: int, max_pixels: int) -> None:
-    if pixels > max_pixels:
-        raise _TooLarge(pixels)
+def _check_pixels(whole: int, image: Image.Image, max_pixels: int) -> None:
+    """Hold what decoding takes against the limit: of a JPEG at a lower scale, what is left."""
+    scaled = image.width * image.height
+    most = max_pixels if "progressive" in image.info or scaled == whole else SCALED * max_pixels
+    if scaled > max_pixels or whole > most:
+        raise _TooLarge(whole)
 
 
 class _TooLarge(Exception):
     """More pixels than may be decoded."""
+
+
+class _Raw(Exception):
+    """A camera's raw file."""
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -283,7 +350,7 @@ def _deep_rgb(image: Image.Image, file: BinaryIO) -> tuple[Image.Image, Span]:
     if upper.max(initial=0) >= 64:
         return image, (0, 65535)
     file.seek(0)
-    with Image.open(file, formats=FORMATS) as again:
+    with _opened(file) as again:
         again.tile = [t._replace(args=_swapped(t.args)) for t in again.tile]
         values = upper.astype("uint16") * 256 + np.asarray(again)
     colours, span = to_grey(values, _top(image))
@@ -303,7 +370,7 @@ def _swapped(args: str | tuple) -> str | tuple:
     return (other, *args[1:]) if isinstance(args, tuple) else other
 
 
-def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
+def _cause(error: Exception, file: BinaryIO, name: str, max_pixels: int) -> str:
     if isinstance(error, _TooLarge):
         return _too_large(error.args[0], max_pixels)
     if isinstance(error, Image.DecompressionBombError):
@@ -311,11 +378,13 @@ def _cause(error: Exception, file: BinaryIO, max_pixels: int) -> str:
         return _too_large(int(re.search(r"\d+", str(error))[0]), limit)
     if isinstance(error, MemoryError):
         return "too large for the memory"
+    if isinstance(error, _Raw):
+        return not_read(RAW)
     if isinstance(error, Image.UnidentifiedImageError):
         if samples := _samples(file):
             return f"a TIFF of {samples}, which Pillow cannot read: save it with 8 or 16 bits"
         file.seek(0)
-        return "truncated" if file.read(4).startswith(STARTS) else "not a picture"
+        return why_not(file.read(HEAD), suffix_of(name)) or "truncated"
     if "Decompressed data too large" in str(error):
         return "its metadata is too large"
     if "truncated" in str(error).lower() or _short_webp(file):
@@ -344,7 +413,8 @@ def _short_webp(file: BinaryIO) -> bool:
 
 
 def _too_large(pixels: int, limit: int) -> str:
-    return f"too large: {pixels / 1e6:.4g} megapixels, limit {limit / 1e6:.4g}"
+    told = f"{pixels / 1e6:.4g} megapixels, limit {limit / 1e6:.4g}"
+    return f"too large: {told} (--max-pixels raises it)"
 
 
 _lock = threading.Lock()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.errors import InputError
+from kerastl.files import is_text
 
 UNKNOWN = -1
 """An unknown label: one rule everywhere, a label is known iff it is >= 0."""
@@ -85,17 +86,8 @@ def _faults(task: Task) -> Iterable[str]:
     repeated = sorted({c for c in task.classes if task.classes.count(c) > 1})
     if repeated:
         yield f"Expected each class once. Repeated: {', '.join(repeated)}."
-    for name in (c for c in task.classes if isinstance(c, str) and not _writable(c)):
+    for name in (c for c in task.classes if isinstance(c, str) and not is_text(c)):
         yield f"Expected classes that can be written in UTF-8. Received: {name!r}."
-
-
-def _writable(name: str) -> bool:
-    """Whether a name is text: one of a folder in another encoding has bytes that are none."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def as_tasks(tasks: Task | Iterable[Task]) -> tuple[Task, ...]:

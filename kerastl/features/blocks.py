@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastl.data.manifest import Manifest
+from kerastl.data.manifest import Manifest, path_column
 from kerastl.distributed.blocks import run_blocks
 from kerastl.errors import InputError
 from kerastl.features.engines import Engine, Once, choose_engine
@@ -159,7 +159,7 @@ def _blocks(images: Manifest, found: Contents, wanted: np.ndarray) -> Sequence[B
 
 def _block(images: Manifest, found: Contents, wanted: np.ndarray, start: int) -> Block:
     part = images.take(range(start, min(start + BLOCK, len(images))))
-    full = part.frame.assign(image=[os.path.abspath(path) for path in part.frame["image"]])
+    full = part.frame.assign(image=path_column(map(os.path.abspath, part.frame["image"])))
     rows = wanted[(wanted >= start) & (wanted < start + BLOCK)]
     keys, stamps = ([values[n] for n in rows] for values in found)
     return Block(start, replace(part, frame=full, skipped={}), rows - start, Contents(keys, stamps))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from kerastl.data.manifest import Manifest
-from kerastl.data.pictures import PICTURE_SUFFIXES
-from kerastl.data.tasks import Task
+from kerastl.data.walking import Walked, gather
 from kerastl.errors import InputError
 from kerastl.features.extraction import Progress
+from kerastl.inference.answers import paths, predicted
 from kerastl.inference.blocks import Count, Scored, kept_scores, score_files, score_images
 from kerastl.inference.predictors import Predictor, as_predictor, load_predictor
-from kerastl.scoring.decisions import decided
+from kerastl.terminal import tell
 
-__all__ = ["Predictor", "class_columns", "find_pictures", "load_predictor", "predict"]
+__all__ = ["Predictor", "find_pictures", "load_predictor", "predict"]
 
 
 def predict(
@@ -42,8 +41,8 @@ def predict(
 
     Args:
         model: A model, or the path of one in any of its three forms.
-        pictures: Files and folders (searched for pictures, also below), one or
-            several; or images uint8 `[n, height, width, 3]`; or a Manifest.
+        pictures: Files and folders (searched for pictures, also below and through links),
+            one or several; or images uint8 `[n, height, width, 3]`; or a Manifest.
         batch_size: Pictures in a batch. No batch goes beyond a block of 1024.
         cache: A folder that keeps finished blocks; they lie in `predictions` below it.
         ray: Address of a Ray cluster that the blocks are done on, as in
@@ -53,10 +52,12 @@ def predict(
 
     Returns:
         A frame, one row a picture in the order given: `image` (its path, or its
-        number); for each task `<task>`, the class (for a multilabel task the
+        number); for each task `<task>/predicted`, the class (for a multilabel task the
         labels that are given, joined by ";"), decided at the model's thresholds,
-        and its scores `<task>.<class>`; and `error`, why the picture could not be
-        read, else "".
+        and its scores `<task>/score/<class>`; and `error`, why the picture could not be
+        read, else "". A run's predictions.csv has the same columns, and with them
+        `split`, `<task>/truth` and `<task>/correct`: no column means one thing here and
+        another there, and none is called as a task alone, as a table's labels are.
 
     Raises:
         InputError: For a model that cannot be read, where there is no picture, for
@@ -68,7 +69,7 @@ def predict(
         >>> own = keras.Model(x, keras.layers.Conv2D(2, 3, name="conv")(x))
         >>> model = classifier(own, ["cat", "dog"], image_size=8)
         >>> list(predict(model, np.zeros((1, 8, 8, 3), "uint8")))
-        ['image', 'label', 'label.cat', 'label.dog', 'error']
+        ['image', 'label/predicted', 'label/score/cat', 'label/score/dog', 'error']
     """
     predictor = as_predictor(model)
     _check_options(batch_size, pictures, cache, ray)
@@ -96,34 +97,27 @@ def find_pictures(pictures: str | Path | Iterable[str | Path] | Manifest) -> lis
     """
     if isinstance(pictures, Manifest):
         return pictures.frame["image"].tolist()
+    found = search(pictures)
+    for line in found.told():
+        tell(line, show=False)
+    return found.pictures
+
+
+def search(pictures: str | Path | Iterable[str | Path]) -> Walked:
+    """The pictures among files and folders, and what is none of them.
+
+    Raises:
+        InputError: As `find_pictures`.
+
+    Example:
+        >>> search(["b.png", "a.png"]).pictures
+        ['b.png', 'a.png']
+    """
     given = [pictures] if isinstance(pictures, (str, Path)) else list(pictures)
     odd = [repr(p)[:80] for p in given if not isinstance(p, (str, Path))]
     if odd:
         raise InputError("Expected files, folders, one array of images or a Manifest.", odd)
-    found = {str(p): list(_below(Path(p))) if Path(p).is_dir() else [str(p)] for p in given}
-    empty = [name for name, inside in found.items() if not inside]
-    if empty:
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
-        raise InputError(f"Expected folders with pictures ({kinds}). Without one:", empty)
-    return [path for p in given for path in found[str(p)]]
-
-
-def class_columns(task: Task) -> list[str]:
-    """The names of a task's score columns.
-
-    Example:
-        >>> class_columns(Task("label", ["cat", "dog"]))
-        ['label.cat', 'label.dog']
-    """
-    return [f"{task.name}.{c}" for c in task.classes]
-
-
-def _below(folder: Path) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield os.path.join(root, name)
+    return gather(given)
 
 
 def _check_options(batch_size: int, pictures: Any, cache: Any, ray: str | None) -> None:
@@ -139,17 +133,11 @@ def _check_options(batch_size: int, pictures: Any, cache: Any, ray: str | None) 
 
 
 def _frame(predictor: Predictor, names: Sequence[str | int], scored: Scored) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    for task in predictor.tasks:
-        scores = scored.scores[task.name]
-        answers = decided(task, scores, predictor.thresholds.get(task.name))
-        columns[task.name] = [
-            ";".join(c for c, told in zip(task.classes, row, strict=True) if told)
-            for row in answers
-        ]
-        columns |= dict(zip(class_columns(task), scores.T, strict=True))
-    frame = pd.DataFrame(columns)
-    frame.loc[list(scored.errors), frame.columns] = np.nan
+    parts = [
+        predicted(task, scored.scores[task.name], predictor.thresholds.get(task.name))
+        for task in predictor.tasks
+    ]
+    frame = pd.concat(parts, axis=1)
+    frame.loc[list(scored.errors)] = np.nan
     frame["error"] = [scored.errors.get(i, "") for i in range(len(names))]
-    frame.insert(0, "image", names)
-    return frame
+    return paths(names).join(frame)

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kerastl.data.manifest import Manifest
+from kerastl.data.manifest import Manifest, path_column
 from kerastl.distributed.pool import WorkerDied, open_pool
 from kerastl.errors import InputError
 from kerastl.features.store.index import stamp
@@ -309,7 +309,7 @@ def _winner(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> keras.M
 
 def _absolute(data: Manifest) -> Manifest:
     """The pictures by paths that mean the same in every process."""
-    paths = [os.path.abspath(path) for path in data.frame["image"]]
+    paths = path_column(os.path.abspath(path) for path in data.frame["image"])
     return replace(data, frame=data.frame.assign(image=paths), skipped={})
 
 

@@ -47,3 +47,28 @@ def test_a_users_words_are_no_markup(capsys):
     assert "[i]x[/i]" in told
     assert "1,234,567" in told
     assert "nan" not in told
+
+
+def test_skipped_files_are_listed_and_many_of_one_cause_together(capsys):
+    console.say_skipped({"a.txt": "not a picture: suffix .txt", "b.jpg": "truncated"})
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "Skipped: 2 files", "a.txt: not a picture: suffix .txt", "b.jpg: truncated",
+    ]  # fmt: skip
+    many = {f"{n}.heic": "HEIC: needs pillow-heif" for n in range(40)}
+    console.say_skipped({"b.jpg": "truncated", **many})
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "Skipped: 41 files",
+        "40, such as 0.heic: HEIC: needs pillow-heif",
+        "b.jpg: truncated",
+    ]
+    console.say_skipped({})
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_left_out_goes_to_stderr_with_one_count_a_cause(capsys):
+    console.say_left_out(["", "truncated", "", "truncated", "empty file"], ["1 file is [odd]."])
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "2 could not be read: truncated.", "1 could not be read: empty file.", "1 file is [odd].",
+    ]  # fmt: skip

@@ -62,8 +62,9 @@ def test_the_demo_writes_all_it_promises(few_cells, tmp_path, capsys):
         assert words in told
     table = pd.read_csv(folder / "predictions.csv")
     assert list(table) == [
-        "image", "split", "defect", "type", "defect.functional", "defect.defective",
-        "type.mono", "type.poly",
+        "image", "split", "defect/truth", "defect/predicted", "defect/correct",
+        "defect/score/functional", "defect/score/defective", "type/truth", "type/predicted",
+        "type/correct", "type/score/mono", "type/score/poly", "error",
     ]  # fmt: skip
     assert (solar_cells_folder() / table["image"][0]).is_file()
     report = json.loads((folder / "report.json").read_text())

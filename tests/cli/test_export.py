@@ -76,7 +76,7 @@ def test_every_form_predicts_the_same(exported, work, tmp_path, inside):
     assert expected["error"].tolist()[1] == "not a picture"
     for frame in frames.values():
         assert list(frame) == list(expected)
-        np.testing.assert_allclose(frame["zone.b"][0], expected["zone.b"][0], atol=1e-4)
+        np.testing.assert_allclose(frame["zone/score/b"][0], expected["zone/score/b"][0], atol=1e-4)
 
 
 def turned(image):

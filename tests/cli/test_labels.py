@@ -83,9 +83,11 @@ def test_a_question_mark_is_never_scored(run, work):
     [down] = [r for r in report["scores"]["scores"] if (r["class"], r["metric"]) == ("down", "f1")]
     table = pd.read_csv(run[0] / "predictions.csv", dtype=str, keep_default_na=False)
     test = table[table["split"] == "test"]
-    column = next(c for c in table if c.endswith("down"))
+    column = next(c for c in table if c.endswith("/truth/down"))
     assert down["n"] == test[column].isin(["0", "1"]).sum()
     assert (test[column] == "?").any()
+    known = test[column].isin(["0", "1"])
+    assert (known == (test[column.replace("truth", "correct")] != "")).all()
 
 
 @pytest.mark.parametrize(

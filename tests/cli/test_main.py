@@ -62,7 +62,7 @@ def test_train_lists_exactly_the_bad_pictures(run, odd_folder):
     assert bad["truncated.jpg"].startswith("truncated")
     assert bad["text.jpg"] == "not a picture"
     assert bad["empty.png"] == "empty file"
-    assert "Skipped: 3 files that are no pictures" in told
+    assert "Skipped: 3 files\n" in told
     assert len(pd.read_csv(folder / "predictions.csv")) == 54
 
 
@@ -107,7 +107,7 @@ def test_predict_writes_json_and_prints_csv(run, odd_folder, tmp_path, inside):
     picture = odd_folder / "down" / "cmyk.jpg"
     inside("predict", folder, picture, "--out", "p.json", cwd=tmp_path)
     assert json.loads((tmp_path / "p.json").read_text())[0]["image"] == str(picture)
-    assert "image,label,label.across,label.down,error" in kerastl(
+    assert "image,label/predicted,label/score/across,label/score/down,error" in kerastl(
         "predict", folder, picture, cwd=tmp_path
     )
 
@@ -117,8 +117,10 @@ def test_predict_keeps_what_is_done(run, odd_folder, tmp_path, inside):
     args = ["predict", folder, odd_folder, "--cache", "work"]
     told = inside(*args, "--out", "first.csv", cwd=tmp_path)
     assert "51 pictures predicted, 3 could not be read. Written to first.csv" in told
-    assert "pictures" in told.splitlines()[-1]
-    assert "54/54" in told.splitlines()[-1]  # the bar, on standard error
+    *_, shown = (line for line in told.splitlines() if "/54" in line)
+    assert "pictures" in shown
+    assert "54/54" in shown  # the bar, on standard error
+    assert "1 could not be read: empty file." in told.splitlines()
     files = [p for p in (tmp_path / "work").rglob("*") if p.is_file() and p.name != "used"]
     before = {p: p.stat().st_mtime_ns for p in files}
     assert before
@@ -216,3 +218,51 @@ def test_a_typo_in_a_verb_is_exit_code_2(tmp_path, inside):
 
 def test_a_typo_in_an_option_is_exit_code_2(tmp_path, inside):
     assert "--epochs" in inside("train", "pictures", "--epohcs", "3", cwd=tmp_path, code=2)
+
+
+def test_max_pixels_lets_larger_pictures_be_read(run, odd_folder, tmp_path, inside, monkeypatch):
+    monkeypatch.setenv("KERASTL_MAX_PIXELS", "255")  # and is set back after the test
+    folder, picture = run[0], next((odd_folder / "down").glob("0*.png"))
+    told = inside("predict", folder, picture, cwd=tmp_path)
+    cause = "too large: 0.000256 megapixels, limit 0.000255 (--max-pixels raises it)"
+    assert f"1 could not be read: {cause}." in told
+    told = inside("predict", folder, picture, "--max-pixels", "256", cwd=tmp_path)
+    assert "could not be read" not in told
+
+
+def test_what_is_no_picture_is_counted(run, tmp_path, inside):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    for name in ("notes.txt", "b.csv", "Thumbs.db", ".DS_Store"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    told = inside("predict", run[0], ".", "--out", tmp_path / "p.json", cwd=tmp_path)
+    assert "1 pictures predicted, 1 could not be read." in told
+    assert "1 could not be read: HEIC: needs the package pillow-heif" in told
+    assert "2 files are no pictures: ./b.csv, ./notes.txt." in told
+
+
+@pytest.mark.slow
+def test_names_that_are_no_utf_8_and_a_terminal_in_ascii(run, tmp_path):
+    """The scores stay, in each form of the table and on a terminal that has no such letters."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    file = os.path.join(os.fsencode(folder), b"caf\xe9.png")
+    with open(file, "wb") as opened:
+        Image.new("RGB", (16, 16)).save(opened, "PNG")
+    open(os.path.join(os.fsencode(folder), b"note\xe9.txt"), "wb").close()
+    code = (
+        "import sys\nfrom kerastl.cli.main import main\n"
+        "for out in ([], ['--out', 'p.csv'], ['--out', 'p.json']):\n"
+        f"    sys.argv = ['kerastl', 'predict', {str(run[0])!r}, 'new', *out]\n"
+        "    try: main()\n    except SystemExit as end: assert not end.code, end.code\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0",
+           "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}  # fmt: skip
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, check=True
+    )
+    assert b"new/caf\\xe9.png," in ran.stdout
+    assert rb"1 file is no picture: new/note\xe9.txt." in ran.stderr
+    assert pd.read_csv(tmp_path / "p.csv")["image"].tolist() == [r"new/caf\xe9.png"]
+    [row] = json.loads((tmp_path / "p.json").read_text("utf-8"))
+    assert (row["image"], row["error"]) == (r"new/caf\xe9.png", "")

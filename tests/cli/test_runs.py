@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from kerastl.data.labels import label_report
 from kerastl.data.readers.tabular import read_folder
 from kerastl.errors import InputError
 from kerastl.inference.evaluation import evaluate, predict_scores
+from kerastl.inference.prediction import predict
 from kerastl.inference.sidecar import update_report
 from kerastl.models.factories import classifier
 from kerastl.models.saving import load_model
@@ -45,18 +47,34 @@ def test_a_run_is_written_whole(trained, tmp_path, stripes_folder):
         "scores.png",
     ]  # fmt: skip
     predictions = pd.read_csv(folder / "predictions.csv")
-    assert list(predictions) == ["image", "split", "label", "label.across", "label.down"]
+    assert list(predictions) == [
+        "image", "split", "label/truth", "label/predicted", "label/correct",
+        "label/score/across", "label/score/down", "error",
+    ]  # fmt: skip
     assert len(predictions) == 60
     assert predictions["image"].str.match(r"(across|down)/\d+\.png").all()
     test = predictions[predictions["split"] == "test"]
-    right = (test["label.down"] > test["label.across"]) == (test["label"] == "down")
+    right = (test["label/score/down"] > test["label/score/across"]) == (
+        test["label/truth"] == "down"
+    )
     assert right.mean() == pytest.approx(written.scores.get("label", "accuracy"))
+    assert (right == (test["label/truth"] == test["label/predicted"])).all()
+    assert (right == test["label/correct"]).all()
     report = json.loads((folder / "report.json").read_text())
     assert report["data"]["pictures"] == 60
     assert "0 of" in report["training"]["weights"]
     assert load_model(folder / "model.keras").kerastl_spec.tasks == manifest.tasks
     assert (report["scored_on"], written.source) == ("held-out pictures", "held-out pictures")
     assert written.thresholds is None  # a multiclass task has no threshold
+    again = predict(folder, stripes_folder)
+    assert set(again) < set(predictions)  # what is in both is called alike
+    merged = predictions.merge(
+        again.assign(
+            image=[Path(p).relative_to(stripes_folder).as_posix() for p in again["image"]]
+        ),
+        on="image",
+    )
+    assert (merged["label/predicted_x"] == merged["label/predicted_y"]).all()
 
 
 @pytest.fixture
@@ -129,7 +147,9 @@ def test_pictures_that_cannot_be_read_have_no_scores(trained, tmp_path):
     other = replace(manifest, frame=frame)
     found = predict_run(model, other)
     table = predictions_frame(other, found, None)
-    assert np.flatnonzero(table["label.down"].isna()).tolist() == [3]
+    for column in ("predicted", "correct", "score/down"):
+        assert np.flatnonzero(table[f"label/{column}"].isna()).tolist() == [3], column
+    assert table["error"].tolist() == ["empty file" if i == 3 else "" for i in range(len(table))]
     assert other.skipped[str(broken)] == "empty file"
 
 

@@ -120,8 +120,28 @@ def test_a_large_jpeg_cut_short_is_truncated(share, progressive):
         load_picture(data[: int(len(data) * share)], 50)
 
 
-def test_the_limit_is_held_against_the_whole_picture():
-    data = encode(Image.new("RGB", (1000, 1000)), "JPEG")
-    with pytest.raises(PictureError, match="too large: 1 megapixels, limit 1"):
-        load_picture(data, 10, max_pixels=999_999)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_over_the_limit_a_jpeg_is_decoded_at_a_lower_scale(progressive):
+    data = encode(blurred_noise(1000, 1000), "JPEG", quality=95, progressive=progressive)
+    whole = load_picture(data, 10)
+    with pytest.raises(PictureError, match=r"too large: 1 megapixels, limit 1 \(--max-pixels"):
+        load_picture(data, max_pixels=999_999)  # every pixel is asked for
+    with pytest.raises(PictureError, match="too large"):
+        load_picture(data, 600, max_pixels=999_999)  # no lower scale has so many
+    with pytest.raises(PictureError, match="too large"):
+        load_picture(data, 10, max_pixels=249_999)  # and not any size: a header may lie
+    for limit in (999_999, 250_000):
+        if progressive:  # libjpeg keeps the coefficients of all pixels
+            with pytest.raises(PictureError, match="too large"):
+                load_picture(data, 10, max_pixels=limit)
+        else:
+            np.testing.assert_array_equal(load_picture(data, 10, max_pixels=limit), whole)
     assert load_picture(data, 10, max_pixels=1_000_000).shape == (10, 10, 3)
+
+
+def test_a_camera_of_108_megapixels():
+    data = encode(Image.new("RGB", (12000, 9000), (0, 0, 255)), "JPEG", quality=50)
+    blue = load_picture(data, 8)
+    assert np.abs(blue.astype(int) - [0, 0, 255]).max() <= 2
+    with pytest.raises(PictureError, match="too large: 108 megapixels, limit 100"):
+        load_picture(data)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from kerastl.data import pictures
 from kerastl.data.pictures import PictureError, as_size, load_picture
 from kerastl.errors import InputError
 
@@ -192,6 +193,8 @@ def test_causes_of_files(tmp_path):
     assert cause(tmp_path / "gone.jpg") == "no such file"
     assert cause(tmp_path / "text.jpg" / "x.jpg") == "no such file"
     assert cause("a\0b.png") == "no such file"
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert cause(tmp_path / "link.jpg") == "a link to nothing"
     assert cause(tmp_path) == "a folder"
     os.mkfifo(tmp_path / "pipe.png")
     assert cause(tmp_path / "pipe.png") == "not a file"
@@ -223,19 +226,45 @@ def test_damaged_files_never_end_in_anything_but_a_cause(data):
 
 
 def test_formats_that_run_other_programs_are_refused():
-    assert cause(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n") == "not a picture"
+    assert cause(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n") == (
+        "PostScript: not read, convert it to JPEG or PNG"
+    )
 
 
 def test_too_large_is_told_from_the_header():
     head = b"P6 20000 10000 255 "  # no pixels follow, so decoding would say truncated
-    assert cause(head) == "too large: 200 megapixels, limit 100"
-    assert cause(head, max_pixels=10**9) == "too large: 200 megapixels, limit 179"
+    more = " (--max-pixels raises it)"
+    assert cause(head) == f"too large: 200 megapixels, limit 100{more}"
     assert cause(b"P6 10000 9500 255 ", max_pixels=90_000_000) == (
-        "too large: 95 megapixels, limit 90"
+        f"too large: 95 megapixels, limit 90{more}"
     )
-    assert (
-        cause(b"P6 100 100 255 ", max_pixels=9999) == "too large: 0.01 megapixels, limit 0.009999"
+    assert cause(b"P6 100 100 255 ", max_pixels=9999) == (
+        f"too large: 0.01 megapixels, limit 0.009999{more}"
     )
+
+
+def test_pillows_own_limit_holds_unless_more_is_asked_for(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # it refuses twice that
+    kinds = ("PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+    data = [encode(Image.fromarray(noise()), kind) for kind in kinds]
+    assert {cause(d) for d in data} == {
+        "too large: 0.0006 megapixels, limit 0.0002 (--max-pixels raises it)"
+    }
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 100)
+    assert {load_picture(d, max_pixels=600).shape for d in data} == {(20, 30, 3)}
+    assert Image.MAX_IMAGE_PIXELS == 300
+
+
+def test_the_limit_may_be_set_for_all(monkeypatch):
+    data = encode(Image.fromarray(noise()), "PNG")
+    monkeypatch.setenv("KERASTL_MAX_PIXELS", "599")
+    assert cause(data).startswith("too large: 0.0006 megapixels")
+    assert load_picture(data, max_pixels=600).shape == (20, 30, 3)
+    monkeypatch.setenv("KERASTL_MAX_PIXELS", "600")
+    assert load_picture(data).shape == (20, 30, 3)
+    monkeypatch.setenv("KERASTL_MAX_PIXELS", "many")
+    with pytest.raises(InputError, match="KERASTL_MAX_PIXELS with a number of pixels.*'many'"):
+        load_picture(data)
 
 
 def test_huge_text_chunk_ends_as_a_cause():

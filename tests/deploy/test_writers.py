@@ -13,7 +13,8 @@ from PIL import Image
 
 from kerastl.data.tasks import Task
 from kerastl.deploy.writers import write_saved_model
-from kerastl.inference.prediction import class_columns, predict
+from kerastl.inference.answers import score_columns
+from kerastl.inference.prediction import predict
 from kerastl.inference.predictors import KerasPredictor
 from tests.support.tiny_models import TASKS, patches, tiny
 
@@ -81,7 +82,7 @@ def test_it_runs_where_neither_kerastl_nor_keras_can_be_imported(model, folder, 
     assert (frame["error"] == "").all()
     for task in TASKS:
         np.testing.assert_allclose(made[task.name], expected[task.name], atol=1e-5)
-        told = frame[class_columns(task)].to_numpy("float64")
+        told = frame[score_columns(task)].to_numpy("float64")
         assert np.ptp(told, axis=0).max() > 1e-3  # the files differ, so the test can tell
         np.testing.assert_allclose(read[task.name], told, atol=1e-5)
 

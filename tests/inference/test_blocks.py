@@ -180,10 +180,12 @@ def test_new_thresholds_count_at_once(pictures, tmp_path, small_blocks):
     model = tiny()
     age(pictures.frame["image"])
     before = predict(model, pictures, cache=tmp_path)
-    with_spec(model, spec_of(model), thresholds={"alarm": [float(before["alarm.yes"].median())]})
+    with_spec(
+        model, spec_of(model), thresholds={"alarm": [float(before["alarm/score/yes"].median())]}
+    )
     after = predict(model, pictures, cache=tmp_path)
     same(after, predict(model, pictures))
-    assert (after["alarm"] == "yes").sum() == 9
+    assert (after["alarm/predicted"] == "yes").sum() == 9
     assert len(parts_of(tmp_path)) == 5
 
 

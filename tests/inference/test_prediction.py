@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -10,11 +11,16 @@ import pytest
 from PIL import Image
 
 from kerastl.errors import InputError
+from kerastl.inference.answers import escaped, score_columns
 from kerastl.inference.prediction import find_pictures, load_predictor, predict
 from kerastl.models.spec import spec_of, with_spec
 from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
-COLUMNS = "image zone zone.a zone.b zone.c alarm alarm.no alarm.yes marks marks.u marks.v error"
+COLUMNS = """
+    image zone/predicted zone/score/a zone/score/b zone/score/c
+    alarm/predicted alarm/score/no alarm/score/yes
+    marks/predicted marks/score/u marks/score/v error
+"""
 
 
 @pytest.fixture
@@ -41,39 +47,50 @@ def test_every_form_gives_the_same_table(model, folder, pictures, form):
     assert list(made) == COLUMNS.split()
     assert made["image"].tolist() == pictures.frame["image"].tolist()
     for task in TASKS:
-        assert made[task.name].tolist() == expected[task.name].tolist()
-        scores = [f"{task.name}.{c}" for c in task.classes]
+        answers = f"{task.name}/predicted"
+        assert made[answers].tolist() == expected[answers].tolist()
+        scores = score_columns(task)
         np.testing.assert_allclose(made[scores].to_numpy(), expected[scores].to_numpy(), atol=1e-5)
     assert load_predictor(folder / form).tasks == TASKS
 
 
 def test_int8_gives_nearly_the_same(model, folder):
     made, expected = predict(folder / "model_int8.tflite", patches()), predict(model, patches())
-    assert np.mean(made["zone"] == expected["zone"]) > 0.8
+    assert np.mean(made["zone/predicted"] == expected["zone/predicted"]) > 0.8
     assert load_predictor(folder / "model_int8.tflite").image_size == (16, 16)
 
 
 def test_the_answers_are_those_of_the_scores(model):
     frame = predict(model, patches())
-    zone = frame[["zone.a", "zone.b", "zone.c"]].to_numpy().argmax(axis=1)
-    assert frame["zone"].tolist() == [TASKS[0].classes[i] for i in zone]
-    assert ((frame["alarm"] == "yes") == (frame["alarm.yes"] > frame["alarm.no"])).all()
+    zone = frame[["zone/score/a", "zone/score/b", "zone/score/c"]].to_numpy().argmax(axis=1)
+    assert frame["zone/predicted"].tolist() == [TASKS[0].classes[i] for i in zone]
+    assert (
+        (frame["alarm/predicted"] == "yes") == (frame["alarm/score/yes"] > frame["alarm/score/no"])
+    ).all()
     for row in frame.to_dict("records"):
-        assert row["marks"] == ";".join(c for c in "uv" if row[f"marks.{c}"] >= 0.5)
+        assert row["marks/predicted"] == ";".join(c for c in "uv" if row[f"marks/score/{c}"] >= 0.5)
 
 
 def test_the_answers_are_decided_at_the_models_thresholds():
     model = tiny()
     before = predict(model, patches())
-    at = {t: float(before[t].median()) for t in ("alarm.yes", "marks.u", "marks.v")}
-    thresholds = {"alarm": [at["alarm.yes"]], "marks": [at["marks.u"], at["marks.v"]]}
+    names = ("alarm/score/yes", "marks/score/u", "marks/score/v")
+    at = {t: float(before[t].median()) for t in names}
+    thresholds = {
+        "alarm": [at["alarm/score/yes"]],
+        "marks": [at["marks/score/u"], at["marks/score/v"]],
+    }
     with_spec(model, spec_of(model), thresholds=thresholds)
     frame = predict(model, patches())
-    assert ((frame["alarm"] == "yes") == (frame["alarm.yes"] >= at["alarm.yes"])).all()
-    assert (frame["alarm"] == "yes").sum() == 20
+    assert (
+        (frame["alarm/predicted"] == "yes") == (frame["alarm/score/yes"] >= at["alarm/score/yes"])
+    ).all()
+    assert (frame["alarm/predicted"] == "yes").sum() == 20
     for row in frame.to_dict("records"):
-        assert row["marks"] == ";".join(c for c in "uv" if row[f"marks.{c}"] >= at[f"marks.{c}"])
-    assert frame["zone"].equals(before["zone"])
+        assert row["marks/predicted"] == ";".join(
+            c for c in "uv" if row[f"marks/score/{c}"] >= at[f"marks/score/{c}"]
+        )
+    assert frame["zone/predicted"].equals(before["zone/predicted"])
 
 
 def test_a_picture_that_cannot_be_read_has_its_row_and_cause(model, pictures, tmp_path):
@@ -87,9 +104,9 @@ def test_a_picture_that_cannot_be_read_has_its_row_and_cause(model, pictures, tm
     assert frame["error"].tolist() == causes
     bad = frame[frame["error"] != ""]
     assert bad.drop(columns=["image", "error"]).isna().all(axis=None)
-    assert frame["zone.a"][frame["error"] == ""].notna().all()
+    assert frame["zone/score/a"][frame["error"] == ""].notna().all()
     every = predict(model, [paths[2]])
-    assert (every["error"].tolist(), every["zone"].isna().all()) == (["empty file"], True)
+    assert (every["error"].tolist(), every["zone/predicted"].isna().all()) == (["empty file"], True)
 
 
 def test_folders_are_searched_below_in_order_and_mix_with_files(tmp_path):
@@ -102,6 +119,37 @@ def test_folders_are_searched_below_in_order_and_mix_with_files(tmp_path):
     assert names == ["notes.txt", "c.bmp", "a/x.webp", "b/10.JPG", "b/2.png"]
 
 
+def test_what_is_no_picture_is_counted_and_logged(tmp_path, caplog):
+    for name in ("1.png", "a.txt", "b.txt", "c.txt", "d.txt", "Thumbs.db"):
+        (tmp_path / name).touch()
+    (tmp_path / "round").symlink_to(tmp_path)
+    with caplog.at_level("INFO", logger="kerastl"):
+        assert find_pictures(tmp_path) == [str(tmp_path / "1.png")]
+    told = [message.replace(f"{tmp_path}/", "") for message in caplog.messages]
+    assert told == [
+        "4 files are no pictures: a.txt, b.txt, c.txt, ... and 1 more.",
+        "1 link leads to what is read already, or to a folder above: round.",
+    ]
+
+
+def test_pictures_of_a_kind_that_is_not_read_have_their_rows(model, tmp_path):
+    Image.fromarray(patches(1)[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.PSD").write_bytes(b"8BPS")
+    (tmp_path / "c.jpg").symlink_to(tmp_path / "gone")
+    assert predict(model, tmp_path)["error"].tolist() == [
+        "", "Photoshop: not read, convert it to JPEG or PNG", "a link to nothing",
+    ]  # fmt: skip
+
+
+def test_names_that_are_no_utf_8(model, tmp_path):
+    name = os.path.join(tmp_path, os.fsdecode(b"caf\xe9.png"))
+    Image.fromarray(patches(1)[0]).save(name)
+    frame = predict(model, tmp_path, cache=tmp_path / "kept")
+    assert frame["image"].tolist() == [name]
+    assert frame["error"].tolist() == [""]
+    assert escaped(frame)["image"].tolist() == [f"{tmp_path}/caf\\xe9.png"]
+
+
 def test_pictures_are_resized_to_the_models_size(model, tmp_path):
     Image.fromarray(patches(1)[0]).resize((64, 48)).save(tmp_path / "large.png")
     assert predict(model, tmp_path)["error"].tolist() == [""]
@@ -109,7 +157,8 @@ def test_pictures_are_resized_to_the_models_size(model, tmp_path):
 
 def test_nothing_to_predict_is_refused(model, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"(?s)folders with pictures.*empty"):
+    (tmp_path / "empty" / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"(?s)folders with pictures.*empty; 1 file is no pic"):
         predict(model, [tmp_path / "empty"])
     with pytest.raises(InputError, match="at least one picture"):
         predict(model, [])
@@ -158,7 +207,7 @@ def test_the_table_survives_csv(model, pictures, tmp_path):
     frame = predict(model, pictures)
     frame.to_csv(tmp_path / "predictions.csv", index=False)
     read = pd.read_csv(tmp_path / "predictions.csv", keep_default_na=False)
-    assert read["zone"].tolist() == frame["zone"].tolist()
+    assert read["zone/predicted"].tolist() == frame["zone/predicted"].tolist()
     assert set(read["error"]) == {""}
 
 

@@ -143,7 +143,7 @@ def test_classes_are_what_predict_says(model):
     found = runner("read", model, "classes")(list(images))
     frame = predict(model, images)
     for task in TASKS:
-        assert [row[task.name] for row in found] == list(frame[task.name])
+        assert [row[task.name] for row in found] == list(frame[f"{task.name}/predicted"])
 
 
 def test_thresholds_of_the_time_of_the_call_decide():

@@ -9,15 +9,14 @@ from pathlib import PurePath
 
 import pandas as pd
 
-from kerastl.data.manifest import RESERVED, Manifest
-from kerastl.data.pictures import PICTURE_SUFFIXES
+from kerastl.data.manifest import RESERVED, Manifest, path_column
 from kerastl.data.readers.assembly import assemble
 from kerastl.data.readers.table import SPLIT_WORDS
 from kerastl.data.splits import FRACTIONS, check_fractions
 from kerastl.data.tasks import Task
+from kerastl.data.walking import is_picture, level, walk
 from kerastl.errors import InputError, nearest
 
-IGNORED = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 LAYOUT = "Expected <folder>/<class>/<picture>, or <folder>/train/<class>/<picture>."
 
 
@@ -25,8 +24,8 @@ LAYOUT = "Expected <folder>/<class>/<picture>, or <folder>/train/<class>/<pictur
 class Found:
     """What a walk through the class folders has found so far.
 
-    `rows` are (split or "", class, path), `skipped` the files that are no
-    pictures by their suffix, `faults` what is wrong with the folders. `known` are
+    `rows` are (split or "", class, path), `skipped` the files that give no
+    picture, with their causes, `faults` what is wrong with the folders. `known` are
     the classes that there may be, of which some may be missing.
     """
 
@@ -46,8 +45,9 @@ def read_folder(
     """Read pictures from class folders, or from train, val and test folders above them.
 
     A class folder's name is the class; the classes are sorted. Pictures in folders
-    inside a class folder count to that class. Hidden files are passed over; a file
-    whose suffix is none of a picture is put in `skipped`. Where train and test are
+    inside a class folder count to that class. Links are followed. Hidden files are
+    passed over; a file that is no picture, or one of a kind that is not read (such as HEIC
+    without pillow-heif), is put in `skipped` with its cause. Where train and test are
     given but val (or valid, validation) is not, it is taken from train,
     `val / (train + val)` of it; where val is given but test is not, there is none.
 
@@ -89,7 +89,7 @@ def read_folder(
     labels = task if isinstance(task, Task) else Task(task, tuple(classes))
     frame = pd.DataFrame(
         {
-            "image": [r[2] for r in found.rows],
+            "image": path_column(r[2] for r in found.rows),
             "split": [r[0] for r in found.rows],
             name: [classes.index(r[1]) for r in found.rows],
         }
@@ -105,28 +105,17 @@ def read_folder(
 def _check_root(root: str) -> None:
     if not os.path.exists(root):
         above, name = os.path.split(os.path.abspath(root))
-        hint = nearest(name, _visible(above)[0]) if os.path.isdir(above) else ""
+        hint = nearest(name, level(above).folders) if os.path.isdir(above) else ""
         raise InputError(f"There is no folder {root}.{hint}")
     if not os.path.isdir(root):
         raise InputError(f"{root} is a file, expected a folder of class folders.")
 
 
-def _visible(folder: str) -> tuple[list[str], list[str]]:
-    """The names of the folders and of the files in a folder, hidden ones left out."""
-    try:
-        with os.scandir(folder) as entries:
-            shown = [e for e in entries if e.name[0] != "." and e.name.lower() not in IGNORED]
-            folders = sorted(e.name for e in shown if e.is_dir())
-            return folders, sorted(e.name for e in shown if not e.is_dir())
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"The folder {folder} cannot be read: {why}.") from error
-
-
 def _walk(root: str, found: Found) -> Found:
-    folders, files = _visible(root)
+    here = level(root)
+    folders = here.folders
     if not folders:
-        found.faults.append(_without_classes(files))
+        found.faults.append(_without_classes(here.files))
         return found
     splits = {f: SPLIT_WORDS[f.lower()] for f in folders if f.lower() in SPLIT_WORDS}
     if "train" not in splits.values() and len(splits) < len(folders):
@@ -139,7 +128,7 @@ def _walk(root: str, found: Found) -> Found:
 
 
 def _without_classes(files: Sequence[str]) -> str:
-    pictures = [f for f in files if _suffix(f) in PICTURE_SUFFIXES]
+    pictures = [f for f in files if is_picture(f)]
     if pictures:
         return f"{len(pictures)} pictures lie in it without a class folder, such as {pictures[0]}"
     return "it is empty" if not files else f"no class folder and no picture, only {files[0]}"
@@ -163,51 +152,40 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
 
 
 def _walk_classes(folder: str, split: str, found: Found) -> None:
-    classes, files = _visible(folder)
-    for name in files:
-        if _suffix(name) in PICTURE_SUFFIXES:
-            found.skipped[os.path.join(folder, name)] = "not in a class folder"
-    for name in classes:
-        pictures = _pictures(os.path.join(folder, name), found)
+    here = level(folder)
+    for name in here.files:
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            found.skipped[path] = "a link to nothing"
+        elif is_picture(name):
+            found.skipped[path] = "not in a class folder"
+    for name in here.back:
+        found.skipped[os.path.join(folder, name)] = "a link to a folder above"
+    for name in here.folders:
+        inside = walk(os.path.join(folder, name))
+        pictures = [path for path in inside.pictures if path not in inside.unread]
         found.rows += [(split, name, path) for path in pictures]
+        found.skipped |= inside.skipped
+        path = os.path.join(folder, name)
         if found.known and name not in found.known:
             hint = nearest(name, found.known)
-            found.faults.append(
-                f"{os.path.join(folder, name)} is none of the model's classes.{hint}"
-            )
+            found.faults.append(f"{path} is none of the model's classes.{hint}")
         elif not pictures and split in ("", "train") and not found.known:
-            found.faults.append(f"empty class: {os.path.join(folder, name)} has no picture")
-    if len(classes) < 2 and split in ("", "train") and not (found.known and classes):
-        found.faults.append(_too_few(folder, classes))
+            found.faults.append(_empty(path, inside.unread))
+    if len(here.folders) < 2 and split in ("", "train") and not (found.known and here.folders):
+        found.faults.append(_too_few(folder, here.folders))
+
+
+def _empty(folder: str, unread: dict[str, str]) -> str:
+    if not unread:
+        return f"empty class: {folder} has no picture"
+    path, cause = next(iter(unread.items()))
+    return f"empty class: of {len(unread)} pictures in {folder} none is read; {path}: {cause}"
 
 
 def _too_few(folder: str, classes: Sequence[str]) -> str:
     if not classes:
         return f"{folder} has no class folder"
-    inside = _visible(os.path.join(folder, classes[0]))[0]
+    inside = level(os.path.join(folder, classes[0])).folders
     hint = f" Did you mean {os.path.join(folder, classes[0])}?" if len(inside) > 1 else ""
     return f"only one class, {classes[0]!r}; expected two or more.{hint}"
-
-
-def _pictures(folder: str, found: Found) -> list[str]:
-    folders, files = _visible(folder)
-    pictures = []
-    for name in files:
-        path = os.path.join(folder, name)
-        if _suffix(name) in PICTURE_SUFFIXES:
-            pictures.append(path)
-        else:
-            found.skipped[path] = f"not a picture: {_named(_suffix(name))}"
-    for name in folders:
-        inner = os.path.join(folder, name)
-        if not os.path.islink(inner):  # a link could lead back up
-            pictures += _pictures(inner, found)
-    return pictures
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
-
-
-def _named(suffix: str) -> str:
-    return f"suffix {suffix}" if suffix else "no suffix"

@@ -153,6 +153,35 @@ def test_a_link_that_leads_back_ends(tmp_path):
     assert len(read_folder(tmp_path)) == 20
 
 
+def test_linked_folders_are_read_and_broken_links_listed(tmp_path):
+    lay(tmp_path, *many("toys/cat", "toys/dog", "more/cat", n=8), "bird/1.png")
+    (tmp_path / "toys" / "cat" / "more").symlink_to(tmp_path / "more" / "cat")
+    (tmp_path / "toys" / "bird").symlink_to(tmp_path / "bird")
+    (tmp_path / "toys" / "dog" / "gone.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "toys" / "cow").symlink_to(tmp_path / "gone")
+    (tmp_path / "toys" / "round").symlink_to(tmp_path)
+    manifest = read_folder(tmp_path / "toys")
+    assert manifest.tasks[0].classes == ("bird", "cat", "dog")
+    assert manifest.frame["label"].value_counts().to_dict() == {0: 1, 1: 16, 2: 8}
+    assert {os.path.relpath(p, tmp_path / "toys"): c for p, c in manifest.skipped.items()} == {
+        "cow": "a link to nothing",
+        "dog/gone.png": "a link to nothing",
+        "round": "a link to a folder above",
+    }
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_listed(tmp_path):
+    lay(tmp_path, *many("cat", "dog"))
+    (tmp_path / "cat" / "IMG_1.PSD").write_bytes(b"8BPS")
+    told = "Photoshop: not read, convert it to JPEG or PNG"
+    assert list(read_folder(tmp_path).skipped.values()) == [told]
+    lay(tmp_path, "cow/a.txt")
+    (tmp_path / "cow" / "1.psd").write_bytes(b"8BPS")
+    assert error(tmp_path) == LAYOUT + (
+        f"empty class: of 1 pictures in ROOT/cow none is read; ROOT/cow/1.psd: {told}"
+    )
+
+
 def test_a_task_of_a_name_that_is_taken(tmp_path):
     assert error(tmp_path, task="image") == (
         "Expected a task of another name than image, split, group."
