@@ -15,7 +15,10 @@ from kerastl.cli.options import (
     Backbone,
     Data,
     Epochs,
+    Group,
+    ImageColumn,
     ImageSize,
+    Tags,
     TaskNames,
     Uncertain,
     Unknown,
@@ -77,6 +80,9 @@ def curve(
     image_size: ImageSize = None,
     epochs: Epochs = 20,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -95,7 +101,7 @@ def curve(
     Interrupted, the same command goes on. More sizes, seeds and candidates may be added later.
     """
     options = {"epochs": epochs, **given(image_size=image_size)}
-    words = reading(task, unknown, unsure, uncertain)
+    words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.runs import named_backbone, open_data
         from kerastl.experiments.curves.measuring import learning_curve

@@ -12,7 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from kerastl.cli.console import err, loading, out, say, title
-from kerastl.cli.options import SplitSeed, TaskNames, Unknown, Unsure, reading
+from kerastl.cli.options import (
+    Group,
+    ImageColumn,
+    SplitSeed,
+    Tags,
+    TaskNames,
+    Unknown,
+    Unsure,
+    reading,
+)
 from kerastl.deploy.formats import ALL, DEFAULT, FORMATS, check_formats
 
 if TYPE_CHECKING:
@@ -73,6 +82,9 @@ def export(
     ] = ",".join(DEFAULT),
     waive: Waive = "",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: SplitSeed = 0,
@@ -100,7 +112,7 @@ def export(
 
     file = _keras_file(model)
     net = load_model(file)
-    words = reading(task, unknown, unsure, None)
+    words = reading(task, unknown, unsure, None, image, group, tags)
     manifest, scored = open_for(file, data, seed=seed, **words)
     folder = folder or file.parent
     try:
@@ -149,6 +161,9 @@ def check(
     ] = None,
     waive: Waive = "",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: SplitSeed = 0,
@@ -166,7 +181,9 @@ def check(
         from kerastl.deploy.checking import check_file
 
     made_from = None if model is None else _keras_file(model)
-    labelled = _pictures(pictures, file, made_from, seed, reading(task, unknown, unsure, None))
+    labelled = _pictures(
+        pictures, file, made_from, seed, reading(task, unknown, unsure, None, image, group, tags)
+    )
     report = check_file(
         file, labelled, model=made_from, waive=_names(waive), latency=not no_latency, seed=seed
     )

@@ -14,8 +14,11 @@ from kerastl.cli.options import (
     Cache,
     Data,
     Epochs,
+    Group,
+    ImageColumn,
     ImageSize,
     Seed,
+    Tags,
     TaskNames,
     Trainable,
     Uncertain,
@@ -42,6 +45,9 @@ app = typer.Typer()
 def labels(
     data: Data,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -51,7 +57,9 @@ def labels(
     with loading():
         from kerastl.cli.runs import open_data
 
-    say_labels(open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain)))
+    say_labels(
+        open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain, image, group, tags))
+    )
 
 
 def say_labels(manifest: Manifest) -> None:
@@ -73,6 +81,9 @@ def policies(
         int, typer.Option(metavar="N", min=1, help="Hidings of known labels, each with a seed.")
     ] = 5,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: Seed = 0,
@@ -84,7 +95,9 @@ def policies(
         from kerastl.experiments.policies import compare_policies
         from kerastl.models.factories import create_model
 
-    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, None))
+    manifest = open_data(
+        data, seed=seed, **reading(task, unknown, unsure, None, image, group, tags)
+    )
     net = create_model(
         named_backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
         seed=seed,
@@ -124,6 +137,9 @@ def joint_or_separate(
         ),
     ] = "epochs",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -135,7 +151,9 @@ def joint_or_separate(
         from kerastl.cli.runs import named_backbone, open_data
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
-    manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain))
+    manifest = open_data(
+        data, seed=seed, **reading(task, unknown, unsure, uncertain, image, group, tags)
+    )
     with steps_shown() as progress:
         report = compare_joint(
             named_backbone(backbone), manifest, weights=none(weights),

@@ -19,7 +19,7 @@ from kerastl.data.division import FILE as DIVISION
 from kerastl.data.division import HELD_OUT, Division
 from kerastl.data.labels import label_report
 from kerastl.data.manifest import Manifest
-from kerastl.data.readers.tabular import read_csv, read_folder
+from kerastl.data.readers.tabular import picture_paths, read_csv, read_folder
 from kerastl.data.tasks import UNKNOWN, Task, by_task, class_scores
 from kerastl.errors import InputError, nearest
 from kerastl.features.engines import forward
@@ -36,6 +36,9 @@ from kerastl.scoring.scores_plot import plot_scores
 from kerastl.scoring.thresholds import Thresholds, choose_thresholds
 
 ROOT = Path("saved_models")
+READ_WITH = ("tasks", "unknown", "unsure", "image", "group", "tags")
+"""What a run remembers of how it read its table."""
+
 STATE = ".fit"
 """Folder inside a run's in which fit keeps its state until the run is whole."""
 
@@ -47,7 +50,8 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
         data: What to read.
         tasks: Columns of a table to predict; by default all that are not taken.
         seed: Seed of the splits.
-        **words: Of a table: `unknown`, `unsure` and `uncertain`, as `read_csv` has them.
+        **words: Of a table: `unknown`, `unsure`, `uncertain`, `image`, `group` and `tags`, as
+            `read_csv` has them.
 
     Raises:
         InputError: For data that cannot be read, or options of a table for others.
@@ -56,14 +60,13 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
     table = path.suffix.lower() in (".csv", ".tsv")
     if words and not table:
         options = ", ".join(f"--{name}" for name in words)
-        raise InputError(f"{options}: only the cells of a .csv table have such words.")
+        raise InputError(f"{options}: only a .csv table has such columns and words.")
     if data.startswith("tfds:"):
         from kerastl.data.readers.tfds import read_tfds
 
         return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=list(tasks) or None)
     if table:
-        sep = "\t" if path.suffix.lower() == ".tsv" else ","
-        return read_csv(path, sep=sep, seed=seed, tasks=list(tasks) or None, **words)
+        return read_csv(path, seed=seed, tasks=list(tasks) or None, **words)
     if tasks:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     return read_folder(path, seed=seed)
@@ -107,7 +110,7 @@ def open_for(
         if not data.startswith("tfds:") and not (data and Path(data).exists()):
             return None, None
     if not words and Path(data).suffix.lower() in TABLES:
-        words = {name: made[name] for name in ("tasks", "unknown", "unsure") if made.get(name)}
+        words = {name: made[name] for name in READ_WITH if made.get(name)}
     found, seen = Division.read(run / DIVISION).applied(open_data(data, seed=seed, **words))
     if seen:
         told = f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out."
@@ -361,7 +364,7 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
         frame.to_csv(unfinished, index=False)
 
 
-TABLES = {".csv": ",", ".tsv": "\t"}
+TABLES = (".csv", ".tsv")
 NO_LABELS = Task("label", ("no", "yes"), kind="binary")
 
 
@@ -369,8 +372,8 @@ def list_pictures(data: str) -> Manifest:
     """Every picture that a command names, all labels unknown.
 
     Args:
-        data: A folder, searched also below; a .csv or .tsv table, of which the column
-            `image` is read; or tfds:NAME.
+        data: A folder, searched also below; a .csv or .tsv table, of which the column of
+            pictures is read; or tfds:NAME.
 
     Raises:
         InputError: For data that cannot be read, or have no picture.
@@ -386,7 +389,7 @@ def list_pictures(data: str) -> Manifest:
     if data.startswith("tfds:"):
         return open_data(data)
     suffix = os.path.splitext(data)[1].lower()
-    paths = _column(data, TABLES[suffix]) if suffix in TABLES else _below(data)
+    paths = picture_paths(data) if suffix in TABLES else _below(data)
     frame = pd.DataFrame({"image": paths, NO_LABELS.name: UNKNOWN})
     return Manifest(frame.drop_duplicates(ignore_index=True), (NO_LABELS,))
 
@@ -397,17 +400,3 @@ def _below(data: str) -> Sequence[str]:
         hint = nearest(name, os.listdir(above)) if os.path.isdir(above) else ""
         raise InputError(f"There is no folder {data}.{hint}")
     return find_pictures(data)
-
-
-def _column(path: str, sep: str) -> Sequence[str]:
-    """The column `image`: paths from the table's folder on."""
-    try:
-        table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"The table {path} cannot be read: {error}.") from error
-    if "image" not in table:
-        there = ", ".join(map(str, table.columns))
-        raise InputError(f"{path}: column 'image' is missing; the columns are {there}.")
-    names = table["image"].str.strip()
-    folder = os.path.dirname(path)
-    return [os.path.normpath(os.path.join(folder, name)) for name in names if name]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -12,7 +13,9 @@ import pandas as pd
 from kerastl.data.manifest import RESERVED, Manifest
 from kerastl.data.pictures import PICTURE_SUFFIXES
 from kerastl.data.readers.assembly import assemble
-from kerastl.data.readers.table import SPLIT_WORDS
+from kerastl.data.readers.cells import in_order
+from kerastl.data.readers.naming import SPLIT_WORDS, split_of, splits_of
+from kerastl.data.readers.spelling import Findings, one_spelling
 from kerastl.data.splits import FRACTIONS, check_fractions
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError, nearest
@@ -26,12 +29,14 @@ class Found:
     """What a walk through the class folders has found so far.
 
     `rows` are (split or "", class, path), `skipped` the files that are no
-    pictures by their suffix, `faults` what is wrong with the folders.
+    pictures by their suffix, `faults` what is wrong with the folders, `notes`
+    what their names were taken for.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_folder(
@@ -43,11 +48,14 @@ def read_folder(
 ) -> Manifest:
     """Read pictures from class folders, or from train, val and test folders above them.
 
-    A class folder's name is the class; the classes are sorted. Pictures in folders
+    A class folder's name is the class; the classes are sorted, as numbers where
+    all are numbers. Pictures in folders
     inside a class folder count to that class. Hidden files are passed over; a file
     whose suffix is none of a picture is put in `skipped`. Where train and test are
-    given but val (or valid, validation) is not, it is taken from train,
-    `val / (train + val)` of it; where val is given but test is not, there is none.
+    given but val is not, it is taken from train, `val / (train + val)` of it; where
+    val is given but test is not, there is none. Folders that are called splits in
+    other words ("Training" and "Testing", "seg_train", "test set", "dev") are splits
+    too, and a note says so. Classes whose names differ in case or blanks are one.
 
     Args:
         path: The folder.
@@ -80,7 +88,7 @@ def read_folder(
     found = _walk(root)
     if found.faults:
         raise InputError(f"The folder {root} cannot be used. {LAYOUT}", found.faults)
-    classes = sorted({row[1] for row in found.rows})
+    classes = in_order({row[1] for row in found.rows})
     labels = Task(task, tuple(classes))
     frame = pd.DataFrame(
         {
@@ -93,7 +101,13 @@ def read_folder(
     if not frame["split"].any():
         frame = frame.drop(columns="split")
     return assemble(
-        frame, [labels], fractions=fractions, seed=seed, names=names, skipped=found.skipped
+        frame,
+        [labels],
+        fractions=fractions,
+        seed=seed,
+        names=names,
+        notes=found.notes,
+        skipped=found.skipped,
     )
 
 
@@ -124,14 +138,36 @@ def _walk(root: str) -> Found:
     if not folders:
         found.faults.append(_without_classes(files))
         return found
-    splits = {f: SPLIT_WORDS[f.lower()] for f in folders if f.lower() in SPLIT_WORDS}
-    if "train" not in splits.values() and len(splits) < len(folders):
-        splits = {}  # a class may be called "test"
-    if not splits or (len(splits) == 1 and len(folders) > 1):
-        _walk_classes(root, "", found)
-    else:
+    splits = splits_of(folders)
+    if _is_division(folders, splits):
         _walk_splits(root, folders, splits, found)
+        return found
+    found.faults += _beside_classes(root, folders, splits)
+    _walk_classes(root, "", found)
+    _join_spellings(found)
+    if splits:
+        listed = ", ".join(repr(name) for name in splits)
+        found.notes.append(f"read as a class like the others, and not as a split: {listed}")
     return found
+
+
+def _is_division(folders: Sequence[str], splits: dict[str, str]) -> bool:
+    """Whether folders are splits: a class may be called "test", but not beside a train folder."""
+    different = set(splits.values())
+    if len(splits) == len(folders):
+        return len(different) > 1 or all(split_of(f) for f in folders)
+    return len(different) > 1 and "train" in different
+
+
+def _beside_classes(root: str, folders: Sequence[str], splits: dict[str, str]) -> Iterator[str]:
+    """A fault for a split folder, with the classes in it, that lies beside the same classes."""
+    for folder in splits:
+        both = set(_visible(os.path.join(root, folder))[0]) & (set(folders) - {folder})
+        if both:
+            yield (
+                f"{folder} lies beside {', '.join(sorted(both))}, and holds folders of the same "
+                "names. Move those beside it into a folder train"
+            )
 
 
 def _without_classes(files: Sequence[str]) -> str:
@@ -143,15 +179,24 @@ def _without_classes(files: Sequence[str]) -> str:
 
 def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], found: Found) -> None:
     others = [f for f in folders if f not in splits]
+    there = ", ".join(splits)
     if others:
-        there = ", ".join(splits)
-        found.faults.append(f"{there} lie beside other folders: {', '.join(others)}")
+        found.faults.append(
+            f"{there} lie beside other folders: {', '.join(others)}. Move these elsewhere; "
+            "or rename the first, if they are classes"
+        )
     if "train" not in splits.values():
-        found.faults.append(f"there is no train folder, only {', '.join(splits)}")
+        found.faults.append(f"there is no train folder, only {there}. Rename one to train")
     if len(set(splits.values())) < len(splits):
-        found.faults.append(f"one split has two folders: {', '.join(splits)}")
+        found.faults.append(f"one split has two folders: {there}. Join them, or move one elsewhere")
+    told = [
+        f"{name} as {split}" for name, split in splits.items() if name.lower() not in SPLIT_WORDS
+    ]
+    if told:
+        found.notes.append(f"folders read as splits: {', '.join(told)}")
     for folder, split in splits.items():
         _walk_classes(os.path.join(root, folder), split, found)
+    _join_spellings(found)
     seen = {row[1] for row in found.rows if row[0] == "train"}
     for split in sorted({row[0] for row in found.rows} - {"train"}):
         for name in sorted({row[1] for row in found.rows if row[0] == split} - seen):
@@ -160,9 +205,15 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
 
 def _walk_classes(folder: str, split: str, found: Found) -> None:
     classes, files = _visible(folder)
-    for name in files:
-        if _suffix(name) in PICTURE_SUFFIXES:
-            found.skipped[os.path.join(folder, name)] = "not in a class folder"
+    loose = [name for name in files if _suffix(name) in PICTURE_SUFFIXES]
+    found.skipped |= dict.fromkeys(
+        (os.path.join(folder, n) for n in loose), "not in a class folder"
+    )
+    if split and loose and not classes:
+        found.notes.append(
+            f"{os.path.basename(folder)} has no class folders: its {len(loose)} pictures have no "
+            "labels and were left out"
+        )
     for name in classes:
         pictures = _pictures(os.path.join(folder, name), found)
         found.rows += [(split, name, path) for path in pictures]
@@ -194,6 +245,14 @@ def _pictures(folder: str, found: Found) -> list[str]:
         if not os.path.islink(inner):  # a link could lead back up
             pictures += _pictures(inner, found)
     return pictures
+
+
+def _join_spellings(found: Found) -> None:
+    """Give one name to the classes whose names differ in case and blanks."""
+    findings = Findings()
+    names = one_spelling(Counter(row[1] for row in found.rows), "class folders", findings)
+    found.rows = [(split, names.get(name, name), path) for split, name, path in found.rows]
+    found.notes += findings.lines()
 
 
 def _suffix(name: str) -> str:

@@ -132,11 +132,18 @@ def test_all_faults_at_once(tmp_path):
 
 def test_split_folders_without_train_or_among_others(tmp_path):
     lay(tmp_path / "a", *many("val/cat", "test/cat"))
-    assert error(tmp_path / "a").startswith(LAYOUT + "there is no train folder, only test, val")
+    assert error(tmp_path / "a").startswith(
+        LAYOUT + "there is no train folder, only test, val. Rename one"
+    )
     lay(tmp_path / "b", *many("train/cat", "train/dog", "val/cat", "extra/cat"))
-    assert error(tmp_path / "b") == LAYOUT + "train, val lie beside other folders: extra"
+    assert error(tmp_path / "b") == LAYOUT + (
+        "train, val lie beside other folders: extra. Move these elsewhere; or rename the first, if "
+        "they are classes"
+    )
     lay(tmp_path / "c", *many("train/cat", "train/dog", "val/cat", "valid/cat"))
-    assert error(tmp_path / "c") == LAYOUT + "one split has two folders: train, val, valid"
+    assert error(tmp_path / "c") == LAYOUT + (
+        "one split has two folders: train, val, valid. Join them, or move one elsewhere"
+    )
 
 
 def test_no_permission(unprivileged):
