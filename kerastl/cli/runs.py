@@ -51,15 +51,17 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
         tasks: Columns of a table to predict; by default all that are not taken.
         seed: Seed of the splits.
         **words: Of a table: `unknown`, `unsure`, `uncertain`, `image`, `group` and `tags`, as
-            `read_csv` has them.
+            `read_csv` has them; of a folder `group`, as `read_folder` has it.
 
     Raises:
         InputError: For data that cannot be read, or options of a table for others.
     """
     path = Path(data)
     table = path.suffix.lower() in (".csv", ".tsv")
-    if words and not table:
-        options = ", ".join(f"--{name}" for name in words)
+    folder = not table and not data.startswith("tfds:")
+    odd = [] if table else [name for name in words if not (folder and name == "group")]
+    if odd:
+        options = ", ".join(f"--{name}" for name in odd)
         raise InputError(f"{options}: only a .csv table has such columns and words.")
     if data.startswith("tfds:"):
         from kerastl.data.readers.tfds import read_tfds
@@ -69,7 +71,7 @@ def open_data(data: str, *, tasks: Sequence[str] = (), seed: int = 0, **words: A
         return read_csv(path, seed=seed, tasks=list(tasks) or None, **words)
     if tasks:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
-    return read_folder(path, seed=seed)
+    return read_folder(path, seed=seed, **words)
 
 
 def run_of(model: Path) -> Path | None:
@@ -111,6 +113,8 @@ def open_for(
             return None, None
     if not words and Path(data).suffix.lower() in TABLES:
         words = {name: made[name] for name in READ_WITH if made.get(name)}
+    elif not words and made.get("group") and Path(data).is_dir():
+        words = {"group": made["group"]}
     found, seen = Division.read(run / DIVISION).applied(open_data(data, seed=seed, **words))
     if seen:
         told = f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out."

@@ -84,7 +84,7 @@ def why_no_labels(column: str, cells: Iterable[str], words: Words) -> str:
         return "names of files"
     if not yes_no and _measures(column, counts) and times < 5:
         return "measured numbers, no classes"
-    return UNIQUE if times < REPEATS and not yes_no else ""
+    return UNIQUE if times < REPEATS and not yes_no and not names_labels(column) else ""
 
 
 def known_counts(cells: Iterable[str], words: Words) -> Counter:

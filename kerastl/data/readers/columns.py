@@ -10,6 +10,7 @@ import pandas as pd
 from kerastl.data.readers.cells import Inferred, Words, infer
 from kerastl.data.readers.choosing import (
     REPEATS,
+    UNIQUE,
     is_group,
     known_counts,
     left_out_note,
@@ -166,16 +167,19 @@ def choose(
     text = table.text.assign(**{name: spelt[name].cells for name in there})
     if tasks is None:
         there = _labels(text[there], words, faults, notes)
+    of_tasks = {c for t in tasks or () if isinstance(t, Task) for c in (t.name, *t.classes)}
     told = Findings()
     for name in there:
         told.take(findings[name])
-    if tasks is not None:
-        faults += [(-1, fault) for fault in too_many_classes(text[there], words, told)]
+    single = too_many_classes(text[there], words, told)
+    faults += [(-1, fault) for fault in single if tasks is not None]
+    notes += single if tasks is None else []
     written = {name: spelt[name].written for name in there if spelt[name].written}
     inferred = infer(text[there], words, tasks is None, written)
     notes += [*told.lines(), *inferred.notes]
     faults += [(-1, fault) for fault in inferred.faults]
-    groups = [c for c in free if c not in there and _groups(c, table.text[c], words)]
+    others = [c for c in free if c not in there and c not in of_tasks]
+    groups = [c for c in others if _groups(c, table.text[c], words)]
     return Chosen(text, there if tasks is None else tasks, inferred, groups)
 
 
@@ -183,7 +187,10 @@ def _labels(text: pd.DataFrame, words: Words, faults: list[Fault], notes: list[s
     """The columns that may be labels; a note names the others, a fault where there are no more."""
     reasons = {column: why_no_labels(column, text[column], words) for column in text}
     labels = [column for column, reason in reasons.items() if not reason]
-    reasons = {column: reason for column, reason in reasons.items() if reason}
+    single = [column for column, reason in reasons.items() if reason == UNIQUE]
+    if not labels and len(single) == 1 and text[single[0]].duplicated().any():
+        labels = single
+    reasons = {column: reasons[column] for column in reasons if column not in labels}
     if labels and reasons:
         notes.append(left_out_note(reasons))
     elif not reasons and not labels:

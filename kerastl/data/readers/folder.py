@@ -14,6 +14,7 @@ from kerastl.data.manifest import RESERVED, Manifest
 from kerastl.data.pictures import PICTURE_SUFFIXES
 from kerastl.data.readers.assembly import assemble
 from kerastl.data.readers.cells import in_order
+from kerastl.data.readers.grouping import check_groups, groups_of_paths, propose, with_proposal
 from kerastl.data.readers.naming import SPLIT_WORDS, split_of, splits_of
 from kerastl.data.readers.spelling import Findings, one_spelling
 from kerastl.data.splits import FRACTIONS, check_fractions
@@ -43,6 +44,7 @@ def read_folder(
     path: str | os.PathLike,
     *,
     task: str = "label",
+    group: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Manifest:
@@ -60,6 +62,8 @@ def read_folder(
     Args:
         path: The folder.
         task: Name of the task to make of the classes.
+        group: A pattern of the folders that are groups which no split may divide, as
+            "patient*".
         fractions: The shares of train, val and test.
         seed: Seed of the division.
 
@@ -100,7 +104,11 @@ def read_folder(
     names = [PurePath(os.path.relpath(r[2], root)).as_posix() for r in found.rows]
     if not frame["split"].any():
         frame = frame.drop(columns="split")
-    return assemble(
+    proposal = propose({}, names, [frame[task].tolist()])
+    if group is not None:
+        frame["group"], proposal = groups_of_paths(group, names), None
+        check_groups(frame, group)
+    manifest = assemble(
         frame,
         [labels],
         fractions=fractions,
@@ -109,6 +117,7 @@ def read_folder(
         notes=found.notes,
         skipped=found.skipped,
     )
+    return with_proposal(manifest, proposal)
 
 
 def _check_root(root: str) -> None:
@@ -187,8 +196,13 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
         )
     if "train" not in splits.values():
         found.faults.append(f"there is no train folder, only {there}. Rename one to train")
-    if len(set(splits.values())) < len(splits):
-        found.faults.append(f"one split has two folders: {there}. Join them, or move one elsewhere")
+    for split in dict.fromkeys(splits.values()):
+        same = [name for name, of in splits.items() if of == split]
+        if len(same) > 1:
+            found.faults.append(
+                f"one split has two folders: {split} is {', '.join(same)}. Join them, or move one "
+                "elsewhere"
+            )
     told = [
         f"{name} as {split}" for name, split in splits.items() if name.lower() not in SPLIT_WORDS
     ]
@@ -198,6 +212,8 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
         _walk_classes(os.path.join(root, folder), split, found)
     _join_spellings(found)
     seen = {row[1] for row in found.rows if row[0] == "train"}
+    if "train" not in splits.values():
+        return
     for split in sorted({row[0] for row in found.rows} - {"train"}):
         for name in sorted({row[1] for row in found.rows if row[0] == split} - seen):
             found.faults.append(f"class {name!r} is in {split}, but never in train")
@@ -220,12 +236,13 @@ def _walk_classes(folder: str, split: str, found: Found) -> None:
         if not pictures and split in ("", "train"):
             found.faults.append(f"empty class: {os.path.join(folder, name)} has no picture")
     if len(classes) < 2 and split in ("", "train"):
-        found.faults.append(_too_few(folder, classes))
+        found.faults.append(_too_few(folder, split, classes))
 
 
-def _too_few(folder: str, classes: Sequence[str]) -> str:
+def _too_few(folder: str, split: str, classes: Sequence[str]) -> str:
     if not classes:
-        return f"{folder} has no class folder"
+        other = f": read as {split} by its name. Rename it if it is a class" if split else ""
+        return f"{folder} has no class folder{other}"
     inside = _visible(os.path.join(folder, classes[0]))[0]
     hint = f" Did you mean {os.path.join(folder, classes[0])}?" if len(inside) > 1 else ""
     return f"only one class, {classes[0]!r}; expected two or more.{hint}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 
 import numpy as np
 import pandas as pd
 
+from kerastl.data.manifest import Manifest
 from kerastl.data.readers.choosing import MOST, REPEATS, numbered_alike
 from kerastl.data.readers.naming import group_rank, names_labels
+from kerastl.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -110,3 +112,24 @@ def groups_of_paths(pattern: str, names: Sequence[str]) -> list[str]:
         folders = PureWindowsPath(name).parts[:-1]
         found.append(next((f for f in folders if fnmatch.fnmatchcase(f, pattern)), ""))
     return found
+
+
+def check_groups(frame: pd.DataFrame, pattern: str) -> None:
+    """Raise where a pattern of folders gives no group, or one that lies in two splits."""
+    groups = frame[frame["group"] != ""]
+    if groups.empty:
+        raise InputError(f"No folder in the paths of the pictures is as {pattern!r} (group=).")
+    if "split" not in frame:
+        return
+    parts = groups.groupby("group")["split"].unique()
+    divided = [
+        f"group {name!r} is in {' and '.join(of)}" for name, of in parts.items() if len(of) > 1
+    ]
+    if divided:
+        raise InputError("No split may divide a group. Move its pictures into one.", divided)
+
+
+def with_proposal(manifest: Manifest, proposal: Proposal | None) -> Manifest:
+    """The manifest with a note of what may be its groups, where its splits divide some."""
+    told = proposal.note(manifest.frame["split"]) if proposal else ""
+    return replace(manifest, notes=(*manifest.notes, told)) if told else manifest

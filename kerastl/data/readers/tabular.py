@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from kerastl.data.readers.cells import Words
 from kerastl.data.readers.columns import settle
 from kerastl.data.readers.csv_file import csv_table, repeated_columns
 from kerastl.data.readers.folder import read_folder
+from kerastl.data.readers.grouping import with_proposal
 from kerastl.data.readers.places import locate
 from kerastl.data.readers.table import Checked, Columns, Table, check_table
 from kerastl.data.splits import FRACTIONS, check_fractions
@@ -190,10 +190,7 @@ def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest
         notes=found.notes,
         uncertain=found.uncertain,
     )
-    if found.proposal is None:
-        return manifest
-    told = found.proposal.note(manifest.frame["split"])
-    return replace(manifest, notes=(*manifest.notes, *([told] if told else [])))
+    return with_proposal(manifest, found.proposal)
 
 
 def _place(position: int, label: object) -> str:

@@ -142,7 +142,7 @@ def test_split_folders_without_train_or_among_others(tmp_path):
     )
     lay(tmp_path / "c", *many("train/cat", "train/dog", "val/cat", "valid/cat"))
     assert error(tmp_path / "c") == LAYOUT + (
-        "one split has two folders: train, val, valid. Join them, or move one elsewhere"
+        "one split has two folders: val is val, valid. Join them, or move one elsewhere"
     )
 
 
