@@ -9,6 +9,7 @@ import pandas as pd
 
 from kerastl.data.readers.cells import Inferred, Words, infer
 from kerastl.data.readers.choosing import (
+    GROUP,
     REPEATS,
     UNIQUE,
     is_group,
@@ -17,7 +18,7 @@ from kerastl.data.readers.choosing import (
     too_many_classes,
     why_no_labels,
 )
-from kerastl.data.readers.naming import split_column
+from kerastl.data.readers.naming import group_rank, split_column
 from kerastl.data.readers.places import picture_column
 from kerastl.data.readers.spelling import Findings, spell
 from kerastl.data.tasks import Task
@@ -187,9 +188,9 @@ def _labels(text: pd.DataFrame, words: Words, faults: list[Fault], notes: list[s
     """The columns that may be labels; a note names the others, a fault where there are no more."""
     reasons = {column: why_no_labels(column, text[column], words) for column in text}
     labels = [column for column, reason in reasons.items() if not reason]
-    single = [column for column, reason in reasons.items() if reason == UNIQUE]
-    if not labels and len(single) == 1 and text[single[0]].duplicated().any():
-        labels = single
+    looks = [c for c, why in reasons.items() if why in (GROUP, UNIQUE) and group_rank(c) is None]
+    if not labels and len(looks) == 1 and text[looks[0]].duplicated().any():
+        labels = looks  # there is nothing else that could be meant
     reasons = {column: reasons[column] for column in reasons if column not in labels}
     if labels and reasons:
         notes.append(left_out_note(reasons))

@@ -199,10 +199,8 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
     for split in dict.fromkeys(splits.values()):
         same = [name for name, of in splits.items() if of == split]
         if len(same) > 1:
-            found.faults.append(
-                f"one split has two folders: {split} is {', '.join(same)}. Join them, or move one "
-                "elsewhere"
-            )
+            both = " and ".join(same)
+            found.faults.append(f"{both} are both {split}. Join them, or move one elsewhere")
     told = [
         f"{name} as {split}" for name, split in splits.items() if name.lower() not in SPLIT_WORDS
     ]

@@ -93,7 +93,8 @@ def locate(names: Sequence[str], folder: str) -> Places:
         if found:
             how[f"by the ends of their paths, {_example(names, found, folder)}"] += len(found)
     paths = [found.get(i, path) for i, path in enumerate(written)]
-    return Places(paths, "; ".join(f"{n} pictures were found {what}" for what, n in how.items()))
+    told = [f"{n} picture{' was' if n == 1 else 's were'} found {what}" for what, n in how.items()]
+    return Places(paths, "; ".join(told))
 
 
 def _example(names: Sequence[str], found: Mapping[int, str], folder: str) -> str:
