@@ -15,8 +15,11 @@ from kerastl.cli.options import (
     Backbone,
     Data,
     Epochs,
+    Group,
+    ImageColumn,
     ImageSize,
     MaxPixels,
+    Tags,
     TaskNames,
     Uncertain,
     Unknown,
@@ -78,6 +81,9 @@ def curve(
     image_size: ImageSize = None,
     epochs: Epochs = 20,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -97,7 +103,7 @@ def curve(
     Interrupted, the same command goes on. More sizes, seeds and candidates may be added later.
     """
     options = {"epochs": epochs, **given(image_size=image_size)}
-    words = reading(task, unknown, unsure, uncertain)
+    words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.curves.measuring import learning_curve

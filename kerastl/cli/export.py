@@ -13,8 +13,11 @@ from rich.text import Text
 
 from kerastl.cli.console import err, loading, out, say, title
 from kerastl.cli.options import (
+    Group,
+    ImageColumn,
     MaxPixels,
     SplitSeed,
+    Tags,
     TaskNames,
     Unknown,
     Unsure,
@@ -80,6 +83,9 @@ def export(
     ] = ",".join(DEFAULT),
     waive: Waive = "",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: SplitSeed = 0,
@@ -108,7 +114,7 @@ def export(
 
     file = _keras_file(model)
     net = load_model(file)
-    words = reading(task, unknown, unsure, None)
+    words = reading(task, unknown, unsure, None, image, group, tags)
     found = open_for(file, data, seed=seed, **words)
     pictures, scored = (None, None) if found is None else (found.pictures, found.scored)
     folder = folder or file.parent
@@ -159,6 +165,9 @@ def check(
     ] = None,
     waive: Waive = "",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: SplitSeed = 0,
@@ -177,7 +186,9 @@ def check(
         from kerastl.deploy.checking import check_file
 
     made_from = None if model is None else _keras_file(model)
-    labelled = _pictures(pictures, file, made_from, seed, reading(task, unknown, unsure, None))
+    labelled = _pictures(
+        pictures, file, made_from, seed, reading(task, unknown, unsure, None, image, group, tags)
+    )
     report = check_file(
         file, labelled, model=made_from, waive=_names(waive), latency=not no_latency, seed=seed
     )

@@ -14,9 +14,12 @@ from kerastl.cli.options import (
     Cache,
     Data,
     Epochs,
+    Group,
+    ImageColumn,
     ImageSize,
     MaxPixels,
     Seed,
+    Tags,
     TaskNames,
     Trainable,
     Uncertain,
@@ -43,6 +46,9 @@ app = typer.Typer()
 def labels(
     data: Data,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -52,7 +58,9 @@ def labels(
     with loading():
         from kerastl.cli.runs import open_data
 
-    say_labels(open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain)))
+    say_labels(
+        open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain, image, group, tags))
+    )
 
 
 def say_labels(manifest: Manifest) -> None:
@@ -74,6 +82,9 @@ def policies(
         int, typer.Option(metavar="N", min=1, help="Hidings of known labels, each with a seed.")
     ] = 5,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: Seed = 0,
@@ -86,9 +97,8 @@ def policies(
         from kerastl.experiments.policies import compare_policies
         from kerastl.models.factories import create_model
 
-    manifest = open_training(
-        data, backbone, weights, seed=seed, **reading(task, unknown, unsure, None)
-    )
+    words = reading(task, unknown, unsure, None, image, group, tags)
+    manifest = open_training(data, backbone, weights, seed=seed, **words)
     net = create_model(
         named_backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
         seed=seed,
@@ -128,6 +138,9 @@ def joint_or_separate(
         ),
     ] = "epochs",
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -140,9 +153,8 @@ def joint_or_separate(
         from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
-    manifest = open_training(
-        data, backbone, weights, seed=seed, **reading(task, unknown, unsure, uncertain)
-    )
+    words = reading(task, unknown, unsure, uncertain, image, group, tags)
+    manifest = open_training(data, backbone, weights, seed=seed, **words)
     with steps_shown() as progress:
         report = compare_joint(
             named_backbone(backbone), manifest, weights=none(weights),

@@ -33,18 +33,21 @@ def reading(
     unknown: Sequence[str] | None,
     unsure: Sequence[str] | None,
     uncertain: Sequence[str] | None,
+    image: str | None = None,
+    group: str | None = None,
+    tags: str | None = None,
 ) -> dict[str, Any]:
     """How a table is read: the options that were given, as the readers take them.
 
     Example:
-        >>> reading(None, None, ["maybe"], ["defect=0.5"])
-        {'unsure': ['?', 'maybe'], 'uncertain': {'defect': 0.5}}
+        >>> reading(None, None, ["maybe"], ["defect=0.5"], group="patient")
+        {'unsure': ['?', 'maybe'], 'uncertain': {'defect': 0.5}, 'group': 'patient'}
     """
-    given = {"tasks": tasks, "unknown": unknown, "unsure": ["?", *unsure] if unsure else None}
-    found: dict[str, Any] = {name: list(words) for name, words in given.items() if words}
+    lists = {"tasks": tasks, "unknown": unknown, "unsure": ["?", *unsure] if unsure else None}
+    found: dict[str, Any] = {name: list(words) for name, words in lists.items() if words}
     if uncertain:
         found["uncertain"] = _meaning(uncertain)
-    return found
+    return found | given(image=image, group=group, tags=tags)
 
 
 def _meaning(words: Sequence[str]) -> Any:
@@ -294,6 +297,28 @@ MaxPixels = Annotated[  # what a verb does with it is done when it is read
         show_default="100000000",
     ),
 ]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--image", metavar="COLUMN", help="A table's column of pictures.", show_default="image"
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A table's column of groups that no split may divide, as patients; or a pattern of "
+        "the folders in its paths that are groups: 'patient*'.",
+        show_default="group",
+    ),
+]
+Tags = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="What stands between the tags of a table's cell.", show_default=";"
+    ),
+]
+
 Cache = Annotated[
     Path | None,
     typer.Option(

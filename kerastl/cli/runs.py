@@ -20,7 +20,7 @@ from kerastl.data.division import FILE as DIVISION
 from kerastl.data.division import Division, run_of
 from kerastl.data.labels import label_report
 from kerastl.data.manifest import Manifest, path_column
-from kerastl.data.readers.tabular import read_csv, read_folder
+from kerastl.data.readers.tabular import picture_paths, read_csv, read_folder
 from kerastl.data.tasks import UNKNOWN, Task, by_task, class_scores
 from kerastl.data.walking import Walked
 from kerastl.errors import InputError, nearest
@@ -40,6 +40,9 @@ from kerastl.scoring.thresholds import Thresholds, choose_thresholds
 from kerastl.training.data import training_digest
 
 ROOT = Path("saved_models")
+READ_WITH = ("unknown", "unsure", "image", "group", "tags")
+"""What a run remembers of how it read its table."""
+
 STATE = ".fit"
 """Folder inside a run's in which fit keeps its state until the run is whole."""
 
@@ -54,28 +57,30 @@ def open_data(
         tasks: Columns of a table to predict; by default all that are not taken. Or
             a model's tasks, whose classes need not all be there.
         seed: Seed of the splits.
-        **words: Of a table: `unknown`, `unsure` and `uncertain`, as `read_csv` has them.
+        **words: Of a table: `unknown`, `unsure`, `uncertain`, `image`, `group` and `tags`, as
+            `read_csv` has them; of a folder `group`, as `read_folder` has it.
 
     Raises:
         InputError: For data that cannot be read, or options of a table for others.
     """
     path = Path(data)
     table = path.suffix.lower() in (".csv", ".tsv")
-    if words and not table:
-        options = ", ".join(f"--{name}" for name in words)
-        raise InputError(f"{options}: only the cells of a .csv table have such words.")
+    folder = not table and not data.startswith("tfds:")
+    odd = [] if table else [name for name in words if not (folder and name == "group")]
+    if odd:
+        options = ", ".join(f"--{name}" for name in odd)
+        raise InputError(f"{options}: only a .csv table has such columns and words.")
     named = [task for task in tasks if isinstance(task, str)]
     if data.startswith("tfds:"):
         from kerastl.data.readers.tfds import read_tfds
 
         return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=named or None)
     if table:
-        sep = "\t" if path.suffix.lower() == ".tsv" else ","
-        return read_csv(path, sep=sep, seed=seed, tasks=list(tasks) or None, **words)
+        return read_csv(path, seed=seed, tasks=list(tasks) or None, **words)
     if named:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     (task,) = tasks if len(tasks) == 1 else ("label",)
-    return read_folder(path, task=task, seed=seed)
+    return read_folder(path, task=task, seed=seed, **words)
 
 
 @dataclass(frozen=True)
@@ -120,10 +125,9 @@ def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> O
         data = made.get("data", "")
         if not data.startswith("tfds:") and not (data and Path(data).exists()):
             return None
-    if Path(data).suffix.lower() in TABLES:
-        words = {**{name: made[name] for name in READING if made.get(name)}, **words}
     tasks, trained_on = _told_by(model)
-    found = open_data(data, seed=seed, **{"tasks": tasks, **words})
+    words = {**_read_with(data, made), "tasks": tasks, **words}
+    found = open_data(data, seed=seed, **words)
     if run is None:
         return _of_unknown_origin(model, found, trained_on)
     found, seen = Division.read(run / DIVISION).applied(found)
@@ -134,6 +138,13 @@ def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> O
     if not (found.has("test") or found.has("val")):
         return Opened(found, None, "")
     return Opened(found, *scored_part(found))
+
+
+def _read_with(data: str, made: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run read its own data, as far as it is of use for these."""
+    if Path(data).suffix.lower() in TABLES:
+        return {name: made[name] for name in READ_WITH if made.get(name)}
+    return {"group": made["group"]} if made.get("group") and Path(data).is_dir() else {}
 
 
 def open_scored(model: Path, data: str | None, **options: Any) -> Opened:
@@ -473,10 +484,7 @@ def _about(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-READING = ("unknown", "unsure")
-"""How a run read its table, as its report keeps it."""
-
-TABLES = {".csv": ",", ".tsv": "\t"}
+TABLES = (".csv", ".tsv")
 NO_LABELS = Task("label", ("no", "yes"), kind="binary")
 
 
@@ -485,7 +493,7 @@ def list_pictures(data: str) -> Manifest:
 
     Args:
         data: A folder, searched also below and through links; a .csv or .tsv table, of which
-            the column `image` is read; or tfds:NAME.
+            the column of pictures is read; or tfds:NAME.
 
     Raises:
         InputError: For data that cannot be read, or have no picture.
@@ -502,7 +510,7 @@ def list_pictures(data: str) -> Manifest:
         return open_data(data)
     suffix = os.path.splitext(data)[1].lower()
     if suffix in TABLES:
-        names, skipped = list(dict.fromkeys(_column(data, TABLES[suffix]))), {}
+        names, skipped = list(dict.fromkeys(picture_paths(data))), {}
     else:
         found = _below(data)
         names, skipped = found.pictures, found.without_pictures
@@ -516,17 +524,3 @@ def _below(data: str) -> Walked:
         hint = nearest(name, os.listdir(above)) if os.path.isdir(above) else ""
         raise InputError(f"There is no folder {data}.{hint}")
     return search(data)
-
-
-def _column(path: str, sep: str) -> Sequence[str]:
-    """The column `image`: paths from the table's folder on."""
-    try:
-        table = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"The table {path} cannot be read: {error}.") from error
-    if "image" not in table:
-        there = ", ".join(map(str, table.columns))
-        raise InputError(f"{path}: column 'image' is missing; the columns are {there}.")
-    names = table["image"].str.strip()
-    folder = os.path.dirname(path)
-    return [os.path.normpath(os.path.join(folder, name)) for name in names if name]

@@ -22,11 +22,14 @@ from kerastl.cli.options import (
     Data,
     Engine,
     Epochs,
+    Group,
+    ImageColumn,
     MaxPixels,
     Metric,
     Ray,
     RunFolder,
     Seed,
+    Tags,
     TaskNames,
     TaskWeights,
     Uncertain,
@@ -123,6 +126,9 @@ def search(
     ] = 1,
     batch_size: BatchSize = None,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -180,7 +186,7 @@ def search(
             workers=workers, ray=ray,
         ),
     }  # fmt: skip
-    words = reading(task, unknown, unsure, uncertain)
+    words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.runs import open_training
         from kerastl.inference.sidecar import NAME

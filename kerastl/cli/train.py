@@ -22,6 +22,8 @@ from kerastl.cli.options import (
     Data,
     Engine,
     Epochs,
+    Group,
+    ImageColumn,
     ImageSize,
     MaxPixels,
     Metric,
@@ -32,6 +34,7 @@ from kerastl.cli.options import (
     RunFolder,
     Seed,
     SplitSeed,
+    Tags,
     TaskNames,
     TaskWeights,
     Trainable,
@@ -70,6 +73,9 @@ def train(
     epochs: Epochs = 20,
     batch_size: BatchSize = None,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     uncertain: Uncertain = None,
@@ -86,7 +92,7 @@ def train(
 ) -> None:
     """Train a model on labelled pictures and score it on held-out ones."""
     room = byte_count(budget, "--budget")
-    words = reading(task, unknown, unsure, uncertain)
+    words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.runs import named_backbone, open_training, run_folder
         from kerastl.data.labels import positive_weights
@@ -187,6 +193,9 @@ def evaluate(
     model: Model,
     data: OwnData = None,
     task: TaskNames = None,
+    image: ImageColumn = None,
+    group: Group = None,
+    tags: Tags = None,
     unknown: Unknown = None,
     unsure: Unsure = None,
     seed: SplitSeed = 0,
@@ -203,7 +212,7 @@ def evaluate(
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
 
-    words = reading(task, unknown, unsure, None)
+    words = reading(task, unknown, unsure, None, image, group, tags)
     found = open_scored(model, data, seed=seed, **words)
     in_run = model / MODEL
     scores = score_model(in_run if in_run.is_file() else model, found.scored)

@@ -198,7 +198,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(args, words, run, odd_folder,
     (work / "empty").mkdir(exist_ok=True)
     (work / "one_class" / "only").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (16, 16)).save(work / "one_class" / "only" / "a.png")
-    (work / "wrong.csv").write_text("picture,label\na.png,x\n")
+    (work / "wrong.csv").write_text("thing,label\na.png,x\n")
     lines = ["image,label,split"]
     for number, path in enumerate(sorted((odd_folder / "down").glob("0*.png"))[:8]):
         label, split = [("x", "train"), ("y", "train"), ("z", "test")][number % 3]

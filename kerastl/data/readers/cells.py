@@ -6,8 +6,10 @@ Where a person named columns or nothing, tasks are read off the table's own word
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -16,6 +18,8 @@ from kerastl.errors import InputError, nearest, shorten
 
 UNANNOTATED = frozenset({"", "-1", "-1.0", "nan", "NaN"})
 """What always says that nobody gave a label."""
+
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
 
 YES_NO = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -37,10 +41,10 @@ class Words:
     @classmethod
     def given(cls, unknown: str | Iterable[str], unsure: str | Iterable[str], tags: str) -> Words:
         """From what a person gave: one word or several, with or without blanks around."""
-        if not isinstance(tags, str) or not tags.strip():
+        if not isinstance(tags, str) or not (tags.strip() or tags == " "):
             raise InputError(f"Expected tags= as what stands between tags. Received: {tags!r}.")
         both = ([w] if isinstance(w, str) else w for w in (unknown, unsure))
-        return cls(*(frozenset(str(word).strip() for word in w) for w in both), tags.strip())
+        return cls(*(frozenset(_spellings(w)) for w in both), tags.strip() or tags)
 
     def code(self, cell: str) -> float | None:
         """-1 or -2 for a word that is no label, None for any other.
@@ -58,6 +62,14 @@ class Words:
         if cell in self.unsure:
             return float(UNCERTAIN)
         return float(UNKNOWN) if cell in UNANNOTATED else None
+
+
+def _spellings(words: Iterable[str]) -> Iterator[str]:
+    """Words without blanks around; whole numbers also with the decimals that tables give them."""
+    for word in (str(word).strip() for word in words):
+        yield word
+        if _WHOLE.fullmatch(word):
+            yield from (f"{float(word):.0f}", f"{float(word):.1f}")
 
 
 def read_label(task: Task, cell: str, words: Words) -> float | None:
@@ -90,21 +102,27 @@ def share(cell: str) -> float | None:
         >>> [share(c) for c in ("Yes", "0.25", "1.5", "cat")]
         [1.0, 0.25, None, None]
     """
-    value = YES_NO.get(cell.lower(), _number(cell))
+    value = YES_NO.get(cell.lower(), number(cell))
     return value if value is not None and 0 <= value <= 1 else None
 
 
-def _number(cell: str) -> float | None:
+def number(cell: str) -> float | None:
+    """The number that a cell is, or None; "1_0" is a word.
+
+    Example:
+        >>> number("0.5"), number("1_0")
+        (0.5, None)
+    """
     try:
-        return float(cell)
+        return None if "_" in cell else float(cell)
     except ValueError:
         return None
 
 
 def expected(task: Task, cell: str) -> str:
     """What a cell of this task may hold, and the class nearest to what it does hold."""
-    number = None if task.kind == "multiclass" else _number(cell)
-    outside = "" if number is None or math.isnan(number) else "outside 0 to 1, "
+    value = None if task.kind == "multiclass" else number(cell)
+    outside = "" if value is None or math.isnan(value) else "outside 0 to 1, "
     if task.kind == "multilabel":
         return f"{outside}expected yes, no, or a number from 0 to 1"
     classes = ", ".join(shorten(task.classes, most=10))
@@ -119,11 +137,19 @@ def distinct_words(cells: Iterable[str], words: Words) -> list[str]:
         >>> distinct_words(["10", "9", "?", "", "10"], Words())
         ['9', '10']
     """
-    found = sorted({c for c in cells if words.code(c) is None})
-    try:
-        return sorted(found, key=float)
-    except ValueError:
-        return found
+    return in_order({c for c in cells if words.code(c) is None})
+
+
+def in_order(words: Collection[str]) -> list[str]:
+    """Words sorted as numbers where all are numbers, else as words.
+
+    Example:
+        >>> in_order({"10", "9"}), in_order({"10", "9", "x"})
+        (['9', '10'], ['10', '9', 'x'])
+    """
+    found = sorted(words)
+    values = {word: number(word) for word in found}
+    return found if None in values.values() else sorted(found, key=values.__getitem__)
 
 
 def yes_no_classes(cells: Collection[str]) -> tuple[str, str]:
@@ -273,7 +299,12 @@ class Inferred:
         return [self.tasks[column]] if column in self.tasks else []
 
 
-def infer(text: pd.DataFrame, words: Words, together: bool) -> Inferred:
+def infer(
+    text: pd.DataFrame,
+    words: Words,
+    together: bool,
+    written: Mapping[str, str] = MappingProxyType({}),
+) -> Inferred:
     """The tasks of a table's columns.
 
     A column in which some cell holds two tags is a multilabel task, one of yes and
@@ -285,6 +316,7 @@ def infer(text: pd.DataFrame, words: Words, together: bool) -> Inferred:
         words: The words that are no labels, and what stands between tags.
         together: Whether several columns of yes and no are the labels of one
             multilabel task.
+        written: How the tags of a column were written, where not with what `words` says.
 
     Example:
         >>> text = pd.DataFrame({"sea": ["1", "0"], "fog": ["0", "1"], "kind": ["x", "y"]})
@@ -299,9 +331,8 @@ def infer(text: pd.DataFrame, words: Words, together: bool) -> Inferred:
     joined = yes_no if together and len(yes_no) > 1 else []
     found = Inferred({}, [], [])
     for column in text:
-        found.notes.extend(_minus_one(column, text[column], words))
         if column in tagged:
-            task, saying = _tagged(column, text[column], words)
+            task, saying = _tagged(column, text[column], words, written.get(column, ""))
             (found.faults if task is None else found.notes).append(saying)
         elif column in joined:
             task = None
@@ -313,6 +344,12 @@ def infer(text: pd.DataFrame, words: Words, together: bool) -> Inferred:
     if joined:
         found.tasks[joined[0]], saying = _labels(joined)
         found.notes.append(saying)
+    minus = [column for column in text if _has_minus_one(text[column], words)]
+    if minus:
+        found.notes.append(
+            f"{', '.join(shorten(minus, most=NAMED))}: -1 was read as unknown, like a blank; "
+            "--unsure -1 (unsure=) reads it as unsure, which it is in CheXpert"
+        )
     return found
 
 
@@ -340,10 +377,9 @@ def _is_yes_no(words: Sequence[str], cells: pd.Series) -> bool:
     return both and bool(rare) and not any(word.isdigit() for word in odd)
 
 
-def _minus_one(column: str, cells: pd.Series, words: Words) -> Iterator[str]:
+def _has_minus_one(cells: pd.Series, words: Words) -> bool:
     own = words.unknown | words.unsure
-    if any(c in ("-1", "-1.0") and c not in own for c in cells):
-        yield f"{column}: -1 was read as unknown"
+    return any(c in ("-1", "-1.0") and c not in own for c in cells)
 
 
 def _never_negative(
@@ -355,16 +391,20 @@ def _never_negative(
         yield f"{column} is never negative: each of its known cells is a yes"
 
 
-def _tagged(column: str, cells: pd.Series, words: Words) -> tuple[Task | None, str]:
+def _tagged(column: str, cells: pd.Series, words: Words, written: str) -> tuple[Task | None, str]:
     """The multilabel task of a column of tags, or None; and what to say of it."""
     labels = distinct_tags(cells, words)
     if not labels:
         return None, f"{column} has no known label"
     listed = ", ".join(shorten(labels, most=NAMED))
     return Task(column, tuple(labels), "multilabel"), (
-        f"{column}: read as tags with {words.tags!r} between them: {listed}. "
+        f"{column}: read as tags {_as_written(words, written)}: {listed}. "
         "Give a Task in tasks=[...] to have it otherwise"
     )
+
+
+def _as_written(words: Words, written: str) -> str:
+    return "in lists" if written == "lists" else f"with {written or repr(words.tags)} between them"
 
 
 def _labels(columns: Sequence[str]) -> tuple[Task, str]:

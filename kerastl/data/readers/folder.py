@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -11,7 +12,10 @@ import pandas as pd
 
 from kerastl.data.manifest import RESERVED, Manifest, path_column
 from kerastl.data.readers.assembly import assemble
-from kerastl.data.readers.table import SPLIT_WORDS
+from kerastl.data.readers.cells import in_order
+from kerastl.data.readers.grouping import check_groups, groups_of_paths, propose, with_proposal
+from kerastl.data.readers.naming import SPLIT_WORDS, split_of, splits_of
+from kerastl.data.readers.spelling import Findings, folded, one_spelling
 from kerastl.data.splits import FRACTIONS, check_fractions
 from kerastl.data.tasks import Task
 from kerastl.data.walking import is_picture, level, walk
@@ -25,13 +29,15 @@ class Found:
     """What a walk through the class folders has found so far.
 
     `rows` are (split or "", class, path), `skipped` the files that give no
-    picture, with their causes, `faults` what is wrong with the folders. `known` are
-    the classes that there may be, of which some may be missing.
+    picture, with their causes, `faults` what is wrong with the folders, `notes`
+    what their names were taken for. `known` are the classes that there may be, of
+    which some may be missing.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     known: Sequence[str] | None = None
 
 
@@ -39,22 +45,28 @@ def read_folder(
     path: str | os.PathLike,
     *,
     task: str | Task = "label",
+    group: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Manifest:
     """Read pictures from class folders, or from train, val and test folders above them.
 
-    A class folder's name is the class; the classes are sorted. Pictures in folders
-    inside a class folder count to that class. Links are followed. Hidden files are
-    passed over; a file that is no picture, or one of a kind that is not read (such as HEIC
-    without pillow-heif), is put in `skipped` with its cause. Where train and test are
-    given but val (or valid, validation) is not, it is taken from train,
+    A class folder's name is the class; the classes are sorted, as numbers where
+    all are numbers. Pictures in folders inside a class folder count to that class.
+    Links are followed. Hidden files are passed over; a file that is no picture, or one
+    of a kind that is not read (such as HEIC without pillow-heif), is put in `skipped`
+    with its cause. Where train and test are given but val is not, it is taken from train,
     `val / (train + val)` of it; where val is given but test is not, there is none.
+    Folders that are called splits in other words ("Training" and "Testing",
+    "seg_train", "test set", "dev") are splits too, and a note says so. Classes whose
+    names differ in case or blanks are one.
 
     Args:
         path: The folder.
         task: Name of the task to make of the classes; or a task whose classes the folders
             are, of which not all have to be there.
+        group: A pattern of the folders that are groups which no split may divide, as
+            "patient*".
         fractions: The shares of train, val and test.
         seed: Seed of the division.
 
@@ -85,7 +97,7 @@ def read_folder(
     found = _walk(root, Found(known=known))
     if found.faults:
         raise InputError(f"The folder {root} cannot be used. {LAYOUT}", found.faults)
-    classes = known or sorted({row[1] for row in found.rows})
+    classes = known or in_order({row[1] for row in found.rows})
     labels = task if isinstance(task, Task) else Task(task, tuple(classes))
     frame = pd.DataFrame(
         {
@@ -97,9 +109,20 @@ def read_folder(
     names = [PurePath(os.path.relpath(r[2], root)).as_posix() for r in found.rows]
     if not frame["split"].any():
         frame = frame.drop(columns="split")
-    return assemble(
-        frame, [labels], fractions=fractions, seed=seed, names=names, skipped=found.skipped
+    proposal = propose({}, names, [frame[name].tolist()])
+    if group is not None:
+        frame["group"], proposal = groups_of_paths(group, names), None
+        check_groups(frame, group)
+    manifest = assemble(
+        frame,
+        [labels],
+        fractions=fractions,
+        seed=seed,
+        names=names,
+        notes=found.notes,
+        skipped=found.skipped,
     )
+    return with_proposal(manifest, proposal)
 
 
 def _check_root(root: str) -> None:
@@ -117,14 +140,36 @@ def _walk(root: str, found: Found) -> Found:
     if not folders:
         found.faults.append(_without_classes(here.files))
         return found
-    splits = {f: SPLIT_WORDS[f.lower()] for f in folders if f.lower() in SPLIT_WORDS}
-    if "train" not in splits.values() and len(splits) < len(folders):
-        splits = {}  # a class may be called "test"
-    if not splits or (len(splits) == 1 and len(folders) > 1):
-        _walk_classes(root, "", found)
-    else:
+    splits = splits_of(folders)
+    if _is_division(folders, splits):
         _walk_splits(root, folders, splits, found)
+        return found
+    found.faults += _beside_classes(root, folders, splits)
+    _walk_classes(root, "", found)
+    _join_spellings(found)
+    if splits:
+        listed = ", ".join(repr(name) for name in splits)
+        found.notes.append(f"read as a class like the others, and not as a split: {listed}")
     return found
+
+
+def _is_division(folders: Sequence[str], splits: dict[str, str]) -> bool:
+    """Whether folders are splits: a class may be called "test", but not beside a train folder."""
+    different = set(splits.values())
+    if len(splits) == len(folders):
+        return len(different) > 1 or all(split_of(f) for f in folders)
+    return len(different) > 1 and "train" in different
+
+
+def _beside_classes(root: str, folders: Sequence[str], splits: dict[str, str]) -> Iterator[str]:
+    """A fault for a split folder, with the classes in it, that lies beside the same classes."""
+    for folder in splits:
+        both = set(level(os.path.join(root, folder)).folders) & (set(folders) - {folder})
+        if both:
+            yield (
+                f"{folder} lies beside {', '.join(sorted(both))}, and holds folders of the same "
+                "names. Move those beside it into a folder train"
+            )
 
 
 def _without_classes(files: Sequence[str]) -> str:
@@ -136,17 +181,31 @@ def _without_classes(files: Sequence[str]) -> str:
 
 def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], found: Found) -> None:
     others = [f for f in folders if f not in splits]
+    there = ", ".join(splits)
     if others:
-        there = ", ".join(splits)
-        found.faults.append(f"{there} lie beside other folders: {', '.join(others)}")
+        found.faults.append(
+            f"{there} lie beside other folders: {', '.join(others)}. Move these elsewhere; "
+            "or rename the first, if they are classes"
+        )
     if "train" not in splits.values():
-        found.faults.append(f"there is no train folder, only {', '.join(splits)}")
-    if len(set(splits.values())) < len(splits):
-        found.faults.append(f"one split has two folders: {', '.join(splits)}")
+        found.faults.append(f"there is no train folder, only {there}. Rename one to train")
+    for split in dict.fromkeys(splits.values()):
+        same = [name for name, of in splits.items() if of == split]
+        if len(same) > 1:
+            both = " and ".join(same)
+            found.faults.append(f"{both} are both {split}. Join them, or move one elsewhere")
+    told = [
+        f"{name} as {split}" for name, split in splits.items() if name.lower() not in SPLIT_WORDS
+    ]
+    if told:
+        found.notes.append(f"folders read as splits: {', '.join(told)}")
     for folder, split in splits.items():
         _walk_classes(os.path.join(root, folder), split, found)
+    _join_spellings(found)
     seen = {row[1] for row in found.rows if row[0] == "train"}
-    for split in sorted({row[0] for row in found.rows} - {"train"}) if not found.known else ():
+    if "train" not in splits.values() or found.known:
+        return
+    for split in sorted({row[0] for row in found.rows} - {"train"}):
         for name in sorted({row[1] for row in found.rows if row[0] == split} - seen):
             found.faults.append(f"class {name!r} is in {split}, but never in train")
 
@@ -159,6 +218,12 @@ def _walk_classes(folder: str, split: str, found: Found) -> None:
             found.skipped[path] = "a link to nothing"
         elif is_picture(name):
             found.skipped[path] = "not in a class folder"
+    loose = [name for name in here.files if is_picture(name)]
+    if split and loose and not here.folders:
+        found.notes.append(
+            f"{os.path.basename(folder)} has no class folders: its {len(loose)} pictures have no "
+            "labels and were left out"
+        )
     for name in here.back:
         found.skipped[os.path.join(folder, name)] = "a link to a folder above"
     for name in here.folders:
@@ -166,14 +231,10 @@ def _walk_classes(folder: str, split: str, found: Found) -> None:
         pictures = [path for path in inside.pictures if path not in inside.unread]
         found.rows += [(split, name, path) for path in pictures]
         found.skipped |= inside.skipped
-        path = os.path.join(folder, name)
-        if found.known and name not in found.known:
-            hint = nearest(name, found.known)
-            found.faults.append(f"{path} is none of the model's classes.{hint}")
-        elif not pictures and split in ("", "train") and not found.known:
-            found.faults.append(_empty(path, inside.unread))
+        if not pictures and split in ("", "train") and not found.known:
+            found.faults.append(_empty(os.path.join(folder, name), inside.unread))
     if len(here.folders) < 2 and split in ("", "train") and not (found.known and here.folders):
-        found.faults.append(_too_few(folder, here.folders))
+        found.faults.append(_too_few(folder, split, here.folders))
 
 
 def _empty(folder: str, unread: dict[str, str]) -> str:
@@ -183,9 +244,29 @@ def _empty(folder: str, unread: dict[str, str]) -> str:
     return f"empty class: of {len(unread)} pictures in {folder} none is read; {path}: {cause}"
 
 
-def _too_few(folder: str, classes: Sequence[str]) -> str:
+def _too_few(folder: str, split: str, classes: Sequence[str]) -> str:
     if not classes:
-        return f"{folder} has no class folder"
+        other = f": read as {split} by its name. Rename it if it is a class" if split else ""
+        return f"{folder} has no class folder{other}"
     inside = level(os.path.join(folder, classes[0])).folders
     hint = f" Did you mean {os.path.join(folder, classes[0])}?" if len(inside) > 1 else ""
     return f"only one class, {classes[0]!r}; expected two or more.{hint}"
+
+
+def _join_spellings(found: Found) -> None:
+    """Give one name to the classes whose names differ in case and blanks; a known one's where known.
+
+    A class that is none of the known ones is a fault.
+    """
+    findings = Findings()
+    counts = Counter(row[1] for row in found.rows)
+    names = one_spelling(counts, "class folders", findings)
+    if found.known:
+        known = {folded(name): name for name in found.known}
+        names = {name: known.get(folded(name), name) for name in counts if name not in found.known}
+        for odd in sorted(set(names.values()) - set(found.known)):
+            path = next(path for _, name, path in found.rows if name == odd)
+            hint = nearest(odd, found.known)
+            found.faults.append(f"{os.path.dirname(path)} is none of the model's classes.{hint}")
+    found.rows = [(split, names.get(name, name), path) for split, name, path in found.rows]
+    found.notes += findings.lines()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,22 @@ from kerastl.data.readers.cells import (
     Words,
     expected,
     in_tags,
-    infer,
     label_columns,
+    number,
     read_label,
     read_tags,
 )
+from kerastl.data.readers.columns import Chosen, Columns, Table, choose, settle
+from kerastl.data.readers.grouping import Proposal, groups_of_paths, propose
+from kerastl.data.readers.naming import split_of
+from kerastl.data.readers.places import locate
 from kerastl.data.tasks import UNKNOWN, Task, as_tasks, known
 from kerastl.errors import InputError, nearest
 
 Fault = tuple[int, str]
+
+SHOWN_EACH = 3
+"""Rows that are all at fault alike have one cause; so many are few enough to be told each."""
 
 
 def coverage_faults(
@@ -128,42 +135,12 @@ def _straddling(frame: pd.DataFrame, places: Sequence[str]) -> Iterator[Fault]:
             yield row, f"group {group!r} is in {split}, but in {other} at {places[earlier]}"
 
 
-SPLIT_WORDS = {s: s for s in SPLITS} | {"valid": "val", "validation": "val"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as it was written.
-
-    Attributes:
-        title: What to call it in errors.
-        text: Every cell as text.
-        places: Where each row is: "line 7" or "row 5".
-        folder: What relative paths of pictures start from.
-        faults: Faults found while it was read, as (row, words).
-    """
-
-    title: str
-    text: pd.DataFrame
-    places: list[str]
-    folder: str
-    faults: list[tuple[int, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The names of the columns that are no labels."""
-
-    image: str
-    split: str
-    group: str
-
-
 @dataclass(frozen=True)
 class Checked:
     """A table without faults: a manifest's frame, the names the user wrote, and notes.
 
-    `uncertain` is what uncertain labels stand for in training, by column.
+    `uncertain` is what uncertain labels stand for in training, by column; `proposal` what
+    groups the pictures, where no group was given.
     """
 
     frame: pd.DataFrame
@@ -171,6 +148,7 @@ class Checked:
     names: list[str]
     notes: list[str]
     uncertain: dict[str, float]
+    proposal: Proposal | None = None
 
 
 def check_table(
@@ -196,12 +174,23 @@ def check_table(
     Raises:
         InputError: With all faults in the order of the table.
     """
-    faults = list(table.faults)
-    notes: list[str] = []
+    if table.faults and any(row < 0 for row, _ in table.faults):
+        raise _error(table, table.faults)
+    faults, notes = list(table.faults), list(table.notes)
+    tasks = [tasks] if isinstance(tasks, (Task, str)) else tasks
+    tasks = None if tasks is None else list(tasks)
+    columns = settle(table, columns, _columns_of(tasks, table), faults, notes)
     frame = pd.DataFrame(index=range(len(table.text)))
-    names = _images(table, columns.image, frame, faults)
-    _splits_and_groups(table, columns, frame, faults)
-    wanted = _wanted(table, columns, tasks, words, faults, notes)
+    names = _images(table, columns.image, frame, faults, notes)
+    _splits_and_groups(table, columns, names, frame, faults)
+    found = choose(table, columns, tasks, words, faults, notes)
+    wanted = _wanted(found, faults)
+    notes += _words_nowhere(wanted, found.text, words)
+    proposal = None
+    if "group" not in frame and names:
+        labels = [found.text[c].tolist() for c in found.text if c in found.inferred.tasks]
+        proposal = propose({c: table.text[c].tolist() for c in found.groups}, names, labels)
+    table = replace(table, text=found.text)
     values = _values(wanted, uncertain, faults)
     clean = [t for t in wanted if _codes(table, t, words, frame, faults)]
     if "image" in frame:
@@ -211,7 +200,16 @@ def check_table(
         raise _error(table, faults)
     rows = np.flatnonzero(kept)
     frame = frame.iloc[rows].reset_index(drop=True)
-    return Checked(frame, as_tasks(wanted), [names[r] for r in rows], notes, values)
+    proposal = proposal and proposal.kept(rows)
+    return Checked(frame, as_tasks(wanted), [names[r] for r in rows], notes, values, proposal)
+
+
+def _columns_of(tasks: list[Task | str] | None, table: Table) -> set[str]:
+    """The columns that tasks were named for."""
+    there = list(table.text.columns)
+    plain = {t for t in tasks or () if isinstance(t, str)}
+    given = [t for t in tasks or () if isinstance(t, Task)]
+    return plain | {c for t in given for c in (t.name, *label_columns(t, there))}
 
 
 def _error(table: Table, faults: list[tuple[int, str]]) -> InputError:
@@ -220,23 +218,29 @@ def _error(table: Table, faults: list[tuple[int, str]]) -> InputError:
     return InputError(f"{table.title} has {len(placed)} fault{plural}.", placed)
 
 
-def _missing(table: Table, name: str) -> str:
-    columns = list(table.text.columns)
-    there = ", ".join(columns)
-    return f"column {name!r} is missing; the columns are {there}.{nearest(name, columns)}"
-
-
-def _images(table: Table, column: str, frame: pd.DataFrame, faults: list) -> list[str]:
+def _images(table: Table, column: str, frame: pd.DataFrame, faults: list, notes: list) -> list[str]:
     if column not in table.text:
-        faults.append((-1, _missing(table, column)))
         return []
     names = table.text[column].tolist()
-    frame["image"] = [os.path.normpath(os.path.join(table.folder, n)) for n in names]
+    found = locate(names, table.folder)
+    frame["image"] = [path or os.path.normpath(table.folder) for path in found.paths]
+    notes += [found.note] if found.note else []
+    wrong = {}
     for row, (name, path) in enumerate(zip(names, frame["image"], strict=True)):
         fault = _path_fault(name, path)
         if fault:
-            faults.append((row, fault))
+            wrong[row] = fault
+    if len(wrong) == len(names) > SHOWN_EACH:
+        faults.append((-1, _none_there(table.folder)))
+    faults += wrong.items()
     return names
+
+
+def _none_there(folder: str) -> str:
+    return (
+        f"none of the pictures is there, seen from {folder or 'the working folder'}: lay the table "
+        "where its paths start from, or name that folder (images=)"
+    )
 
 
 def _path_fault(name: str, path: str) -> str:
@@ -247,13 +251,19 @@ def _path_fault(name: str, path: str) -> str:
     return "" if os.path.isfile(path) else f"{name} is a folder, expected a picture"
 
 
-def _splits_and_groups(table: Table, columns: Columns, frame: pd.DataFrame, faults: list) -> None:
+def _splits_and_groups(
+    table: Table, columns: Columns, names: list[str], frame: pd.DataFrame, faults: list
+) -> None:
     if columns.group in table.text:
         frame["group"] = table.text[columns.group]
+    elif "*" in columns.group and names:
+        frame["group"] = groups_of_paths(columns.group, names)
+        if not frame["group"].any():
+            faults.append((-1, f"no folder in the paths of the pictures is as {columns.group!r}"))
     if columns.split not in table.text or not table.text[columns.split].any():
         return
     written = table.text[columns.split].tolist()
-    frame["split"] = [SPLIT_WORDS.get(word.lower()) for word in written]
+    frame["split"] = [split_of(word) for word in written]
     for row, (word, split) in enumerate(zip(written, frame["split"], strict=True)):
         if split not in SPLITS:
             hint = nearest(word, SPLITS)
@@ -262,34 +272,31 @@ def _splits_and_groups(table: Table, columns: Columns, frame: pd.DataFrame, faul
         faults.append((-1, f"column {columns.split!r} has no train, so nothing to learn from"))
 
 
-def _wanted(
-    table: Table,
-    columns: Columns,
-    tasks: Task | str | Iterable[Task | str] | None,
-    words: Words,
-    faults: list,
-    notes: list,
-) -> list[Task]:
-    tasks = [tasks] if isinstance(tasks, (Task, str)) else tasks
-    together = tasks is None
-    if tasks is None:
-        taken = (columns.image, columns.split, columns.group)
-        tasks = [c for c in table.text.columns if c not in taken]
-        if not tasks:
-            faults.append((-1, "there is no column of labels beside the image"))
-    tasks = list(tasks)
-    named = [t for t in tasks if isinstance(t, str)]
-    faults += [(-1, _missing(table, name)) for name in named if name not in table.text]
-    there = [n for n in dict.fromkeys(named) if n in table.text]
-    inferred = infer(table.text[there], words, together)
-    notes += inferred.notes
-    faults += [(-1, fault) for fault in inferred.faults]
-    found = [task for t in tasks for task in ([t] if isinstance(t, Task) else inferred.of(t))]
+def _wanted(chosen: Chosen, faults: list) -> list[Task]:
+    found = chosen.all()
     faults += [(-1, fault) for fault in name_faults(found)]
     for name, n in Counter(t.name for t in found).items():
         if n > 1:
             faults.append((-1, f"task {name!r} is given {n} times"))
     return found
+
+
+def _words_nowhere(tasks: list[Task], text: pd.DataFrame, words: Words) -> Iterator[str]:
+    """A note for each word of the unknown or the unsure that no label column has."""
+    there: set[str] = set()
+    for task in tasks:
+        columns = [task.name, *label_columns(task, list(text.columns))]
+        cells = [cell for c in columns if c in text for cell in set(text[c])]
+        there |= {part.strip() for cell in cells for part in (cell, *cell.split(words.tags))}
+    usual = Words().unsure
+    for meaning, given in (("unknown", words.unknown), ("unsure", words.unsure - usual)):
+        lacking = {word for word in given if word not in there}
+        present = {number(word) for word in given - lacking} - {None}
+        for word in sorted(w for w in lacking if number(w) is None or number(w) not in present):
+            yield (
+                f"{word!r} is given as {meaning}, but occurs nowhere in the labels."
+                f"{nearest(word, there)}"
+            )
 
 
 def _values(tasks: list[Task], uncertain: Policy, faults: list) -> dict[str, float]:
@@ -309,7 +316,7 @@ def _codes(table: Table, task: Task, words: Words, frame: pd.DataFrame, faults: 
         return len(faults) == before
     for column, target in zip(label_columns(task, there), task.columns, strict=True):
         if column not in table.text:
-            faults.append((-1, _missing(table, column)))
+            faults.append((-1, table.missing(column)))
             continue
         cells = table.text[column].tolist()
         codes = {cell: read_label(task, cell, words) for cell in set(cells)}
@@ -339,16 +346,27 @@ def _repeats(
     labels = frame.drop(columns="image").astype(object).to_numpy().tolist()
     first: dict[str, int] = {}
     kept = np.array([first.setdefault(p, r) == r for r, p in enumerate(frame["image"])], bool)
+    again = []
     for row in np.flatnonzero(~kept):
         earlier = first[frame["image"].iloc[row]]
         if labels[row] != labels[earlier] and names[row]:
             place = table.places[earlier]
             what = _difference(frame, row, earlier)
             words = f"picture {names[row]} is listed again with {what} (first at {place})"
-            faults.append((int(row), words))
+            again.append((int(row), words))
+    faults += again[:1] if len(again) > SHOWN_EACH else again
+    if len(again) > SHOWN_EACH:
+        faults.append((-1, _row_a_label(len(again))))
     if not kept.all():
         notes.append(f"{(~kept).sum()} rows repeat a picture with the same labels; kept once")
     return kept
+
+
+def _row_a_label(n: int) -> str:
+    return (
+        f"{n} rows list a picture again with other labels: expected a row a picture. Several "
+        "labels stand in one cell, as 'disc;outdoor', or in a column each of yes and no"
+    )
 
 
 def _difference(frame: pd.DataFrame, row: int, earlier: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Collection, Iterable, Sequence
 
@@ -12,11 +10,15 @@ import pandas as pd
 from kerastl.data.manifest import Manifest, Policy
 from kerastl.data.readers.assembly import assemble
 from kerastl.data.readers.cells import Words
+from kerastl.data.readers.columns import settle
+from kerastl.data.readers.csv_file import csv_table, repeated_columns
 from kerastl.data.readers.folder import read_folder
+from kerastl.data.readers.grouping import with_proposal
+from kerastl.data.readers.places import locate
 from kerastl.data.readers.table import Checked, Columns, Table, check_table
 from kerastl.data.splits import FRACTIONS, check_fractions
 from kerastl.data.tasks import Task
-from kerastl.errors import InputError, nearest
+from kerastl.errors import InputError
 
 __all__ = ["read_csv", "read_folder", "read_frame"]
 
@@ -36,15 +38,19 @@ def read_csv(
     unsure: str | Collection[str] = UNSURE,
     uncertain: Policy = "ignore",
     tags: str = ";",
-    sep: str = ",",
+    sep: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Manifest:
-    """Read a table of pictures and labels from a CSV file in UTF-8.
+    """Read a table of pictures and labels from a CSV file.
 
-    Every cell is text: "NA" and "None" are words like others, and "007" keeps its
-    zeros. Two kinds of unknown label are kept apart: blank, -1 and NaN are labels
-    that nobody gave; "?" is one that the annotator was unsure of.
+    Every cell is text, and "007" keeps its zeros. Two kinds of unknown label are kept
+    apart: blank, -1 and NaN are labels that nobody gave, as is "N/A" beside two classes;
+    "?" is one that the annotator was unsure of.
+
+    In a column without a Task, words that differ in case or blanks are one class, and
+    tags may be written as lists or with "|" or ", " between them, where each of them is
+    known from other cells. Notes say what was taken for what.
 
     The cells of a binary task are its class words, or yes, no, true, false or numbers
     from 0 to 1. A multilabel task has a column for each label, `<label>` or
@@ -54,14 +60,17 @@ def read_csv(
 
     Args:
         path: The file. Its first line names the columns.
-        image: The column of picture paths.
+        image: The column of picture paths; where there is none, the one that is called
+            as such columns are ("Path", "file_name", "image_id") and names files.
         tasks: Tasks, or names of columns. A column's distinct words are the classes
             of a multiclass task (in numeric order where all are numbers); one of yes
             and no is a binary task; one with tags a multilabel task. None takes each
-            column that is not one of the others, and makes the columns of yes and no,
-            where there are several, the labels of one multilabel task, `labels`.
+            column that may hold labels (no ids, dates, ages, file names or free text),
+            and makes the columns of yes and no, where there are several, the labels of
+            one multilabel task, `labels`.
         split: The column of train, val and test, if there is one.
-        group: The column of groups that no split may divide, if there is one.
+        group: The column of groups that no split may divide, if there is one; or a
+            pattern of the folders in the paths that are groups, as "patient*".
         images: The folder that relative paths start from; the file's own by default.
         unknown: Further words that say that nobody gave a label.
         unsure: The words that say that the annotator was unsure. These two go
@@ -70,7 +79,7 @@ def read_csv(
             "negative" or a number from 0 to 1, or a mapping to these by task, label
             or column; see `Manifest.with_uncertain`.
         tags: What stands between the tags of a cell.
-        sep: What stands between two cells.
+        sep: What stands between two cells; by default what the first line shows.
         fractions: The shares of train, val and test. A table that gives splits but
             no val has val taken from train, `val / (train + val)` of it.
         seed: Seed of the division.
@@ -94,10 +103,36 @@ def read_csv(
     """
     check_fractions(fractions)
     folder = os.path.dirname(os.fspath(path)) if images is None else os.fspath(images)
-    table = _csv_table(os.fspath(path), sep, folder)
+    table = csv_table(os.fspath(path), sep, folder)
     words = Words.given(unknown, unsure, tags)
     found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
     return _manifest(found, fractions, seed)
+
+
+def picture_paths(path: str | os.PathLike, image: str = "image") -> list[str]:
+    """The pictures that a CSV file names, whatever else it holds: a path each, there or not.
+
+    Args:
+        path: The file.
+        image: The column of picture paths, as in `read_csv`.
+
+    Raises:
+        InputError: For a file that is no table, or has no such column.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "labels.csv")
+        >>> n = path.write_text("image,kind\\na.png,x\\n")
+        >>> [os.path.basename(p) for p in picture_paths(path)]
+        ['a.png']
+    """
+    table = csv_table(os.fspath(path), None, os.path.dirname(os.fspath(path)))
+    faults: list = []
+    usual = Columns(image, "split", "group")
+    column = settle(table, usual, (), faults, []).image
+    if column not in table.text:
+        raise InputError(f"{table.title} cannot be used.", [text for _, text in faults])
+    return [p for p in locate(table.text[column].tolist(), table.folder).paths if p]
 
 
 def read_frame(
@@ -136,7 +171,7 @@ def read_frame(
         {n: [_text(v) for v in frame.iloc[:, i]] for i, n in enumerate(names)}, dtype=object
     )
     places = [_place(position, label) for position, label in enumerate(frame.index)]
-    faults = _header_faults(names)
+    faults = repeated_columns(names)
     if frame.empty:
         raise InputError("The frame has no rows.")
     table = Table("The frame", text, places, os.fspath(images), faults)
@@ -146,7 +181,7 @@ def read_frame(
 
 
 def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest:
-    return assemble(
+    manifest = assemble(
         found.frame,
         found.tasks,
         fractions=fractions,
@@ -155,6 +190,7 @@ def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest
         notes=found.notes,
         uncertain=found.uncertain,
     )
+    return with_proposal(manifest, found.proposal)
 
 
 def _place(position: int, label: object) -> str:
@@ -167,62 +203,3 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(float(value))
     return str(value).strip()
-
-
-def _header_faults(names: Sequence[str]) -> list[tuple[int, str]]:
-    repeated = sorted({n for n in names if n and names.count(n) > 1})
-    return [(-1, f"column {n!r} is there {names.count(n)} times") for n in repeated]
-
-
-def _csv_table(path: str, sep: str, folder: str) -> Table:
-    reader = csv.reader(io.StringIO(_content(path), newline=""), delimiter=sep)
-    rows, lines, last = [], [], 0
-    try:
-        for cells in reader:
-            if cells:
-                rows.append([c.strip() for c in cells])
-                lines.append(last + 1)  # a quoted cell may go over several lines
-            last = reader.line_num
-    except csv.Error as error:
-        raise InputError(f"{path} is no CSV file: line {reader.line_num}: {error}.") from error
-    if len(rows) < 2:
-        raise InputError(f"{path} has no rows, expected a line of columns and then one a picture.")
-    return _table(path, sep, folder, rows, lines)
-
-
-def _table(path: str, sep: str, folder: str, rows: list[list[str]], lines: list[int]) -> Table:
-    header, *body = rows
-    if len(header) == 1:
-        other = next((c for c in ",;\t" if c != sep and c in header[0]), None)
-        if other:
-            raise InputError(f"{path} has only one column, {header[0]!r}. Try sep={other!r}.")
-    faults = _header_faults(header)
-    for row, cells in enumerate(body):
-        if len(cells) != len(header):
-            faults.append((row, f"{len(cells)} cells, expected {len(header)}"))
-    full = [(*cells, *[""] * len(header))[: len(header)] for cells in body]
-    columns = {name: [cells[i] for cells in full] for i, name in enumerate(header) if name}
-    places = [f"line {n}" for n in lines[1:]]
-    return Table(path, pd.DataFrame(columns, dtype=object), places, folder, faults)
-
-
-def _content(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            raw = file.read()
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.{_neighbour(path)}") from None
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"{path} cannot be read: {why}.") from error
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        byte = f"byte 0x{raw[error.start]:02x} in line {line}"
-        raise InputError(f"{path} is not UTF-8 ({byte}). Save it as UTF-8.") from error
-
-
-def _neighbour(path: str) -> str:
-    folder, name = os.path.split(path)
-    return nearest(name, os.listdir(folder or ".") if os.path.isdir(folder or ".") else [])

@@ -14,7 +14,7 @@ import pandas as pd
 
 from kerastl.data.manifest import Manifest
 from kerastl.data.readers.assembly import assemble
-from kerastl.data.readers.table import SPLIT_WORDS
+from kerastl.data.readers.naming import SPLIT_WORDS
 from kerastl.data.splits import FRACTIONS, check_fractions
 from kerastl.data.tasks import UNKNOWN, Task
 from kerastl.errors import InputError, nearest

@@ -69,7 +69,7 @@ def test_a_persons_words_go_before_what_is_always_unannotated():
     assert read_label(Task("t", ["-1", "1"]), "-1", chexpert) == 0
 
 
-@pytest.mark.parametrize("tags", ["", " ", None])
+@pytest.mark.parametrize("tags", ["", "  ", None])
 def test_tags_need_something_between_them(tags):
     with pytest.raises(InputError, match="Expected tags= as what stands between tags"):
         Words.given((), "?", tags)

@@ -132,11 +132,18 @@ def test_all_faults_at_once(tmp_path):
 
 def test_split_folders_without_train_or_among_others(tmp_path):
     lay(tmp_path / "a", *many("val/cat", "test/cat"))
-    assert error(tmp_path / "a").startswith(LAYOUT + "there is no train folder, only test, val")
+    assert error(tmp_path / "a").startswith(
+        LAYOUT + "there is no train folder, only test, val. Rename one"
+    )
     lay(tmp_path / "b", *many("train/cat", "train/dog", "val/cat", "extra/cat"))
-    assert error(tmp_path / "b") == LAYOUT + "train, val lie beside other folders: extra"
+    assert error(tmp_path / "b") == LAYOUT + (
+        "train, val lie beside other folders: extra. Move these elsewhere; or rename the first, if "
+        "they are classes"
+    )
     lay(tmp_path / "c", *many("train/cat", "train/dog", "val/cat", "valid/cat"))
-    assert error(tmp_path / "c") == LAYOUT + "one split has two folders: train, val, valid"
+    assert error(tmp_path / "c") == LAYOUT + (
+        "val and valid are both val. Join them, or move one elsewhere"
+    )
 
 
 def test_no_permission(unprivileged):
@@ -186,3 +193,128 @@ def test_a_task_of_a_name_that_is_taken(tmp_path):
     assert error(tmp_path, task="image") == (
         "Expected a task of another name than image, split, group."
     )
+
+
+def splits(root, *names):
+    lay(root, *many(*(f"{name}/{kind}" for name in names for kind in ("bars", "disc")), n=4))
+    return read_folder(root)
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        (("Training", "Testing"), {"train", "val", "test"}),
+        (("seg_train", "seg_test"), {"train", "val", "test"}),
+        (("training", "validation"), {"train", "val"}),
+        (("train", "eval"), {"train", "val"}),
+        (("TRAIN", "dev", "hold-out"), {"train", "val", "test"}),
+        (("train_images", "test_images"), {"train", "val", "test"}),
+        (("Train", "Valid"), {"train", "val"}),
+        (("training set", "test set"), {"train", "val", "test"}),
+        (("trains", "tests"), {"train", "val", "test"}),
+        (("train2017", "val2017"), {"train", "val"}),
+        (("Training",), {"train", "val"}),
+    ],
+)
+def test_folders_that_are_splits_in_other_words(tmp_path, names, parts):
+    found = splits(tmp_path, *names)
+    assert found.tasks[0].classes == ("bars", "disc")
+    assert set(found.splits) == parts
+    other = [n for n in names if n.lower() not in ("train", "valid", "validation")]
+    told = [note for note in found.notes if note.startswith("folders read as splits: ")]
+    assert all(f"{name} as " in told[0] for name in other) if other else not told
+
+
+def test_each_split_folder_is_its_split(tmp_path):
+    frame = splits(tmp_path, "Training", "dev", "Testing").frame
+    for folder, split in (("Training", "train"), ("dev", "val"), ("Testing", "test")):
+        inside = frame["image"].str.contains(f"{os.sep}{folder}{os.sep}")
+        assert (inside == (frame["split"] == split)).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("Training", "Testing"), "read as train by its name. Rename it if it is a class"),
+        (("train", "test_2019", "test_2020"), "test_2019 and test_2020 are both test."),
+        (("train_images", "test_images", "masks"), "lie beside other folders: masks. Move these"),
+        (("Testing", "Validation"), "there is no train folder, only Testing, Validation. Rename"),
+    ],
+)
+def test_what_may_be_splits_is_never_a_classifier_of_them(tmp_path, names, told):
+    assert told in error(lay(tmp_path, *many(*names, n=4)))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("bus", "car", "train"),
+        ("bus_station", "train_station"),
+        ("ball", "test_tube", "train_toy"),
+        ("test_negative", "test_positive"),
+        ("trained", "untrained"),
+        ("fail", "pass", "test"),
+    ],
+)
+def test_classes_may_have_the_words_of_splits(tmp_path, names):
+    found = read_folder(lay(tmp_path, *many(*names, n=4)))
+    assert found.tasks[0].classes == names
+    lone = [n for n in names if n in ("train", "test")]
+    said = "read as a class like the others, and not as a split: "
+    assert found.notes == tuple(f"{said}{name!r}" for name in lone)
+
+
+def test_a_split_with_classes_beside_the_same_classes(tmp_path):
+    lay(tmp_path, *many("bars", "disc", "test/bars", "test/disc", n=3))
+    assert error(tmp_path) == LAYOUT + (
+        "test lies beside bars, disc, and holds folders of the same names. Move those beside it "
+        "into a folder train"
+    )
+
+
+def test_pictures_of_a_split_without_classes_are_said(tmp_path):
+    lay(tmp_path, *many("train/bars", "train/disc", n=6), *many("test", n=5))
+    found = read_folder(tmp_path)
+    assert found.splits == ("train", "val")
+    assert found.notes == (
+        "test has no class folders: its 5 pictures have no labels and were left out",
+    )
+    assert set(found.skipped.values()) == {"not in a class folder"}
+
+
+def test_classes_of_one_name_in_two_spellings_are_one(tmp_path):
+    lay(tmp_path, *many("train/Disc", "train/bars", "val/disc", "val/Bars", n=2))
+    found = read_folder(tmp_path)
+    assert found.tasks[0].classes == ("bars", "disc")
+    assert found.notes == (
+        "class folders (Disc as disc, Bars as bars): spellings of one class were joined",
+    )
+
+
+def test_numbers_are_in_their_order(tmp_path):
+    found = read_folder(lay(tmp_path, *many("0", "2", "10", n=3)))
+    assert found.tasks[0].classes == ("0", "2", "10")
+
+
+def test_folders_that_repeat_like_patients(tmp_path):
+    folders = [f"{kind}/patient{i:02}" for i in range(10) for kind in ("bars", "disc")]
+    lay(tmp_path, *many(*folders, n=2))
+    told = read_folder(tmp_path).notes[-1]
+    assert told.startswith("patient* groups pictures: ")
+    assert "of its 10 groups" in told
+    assert "--group 'patient*' (group=)" in told
+    found = read_folder(tmp_path, group="patient*")
+    assert found.notes == ()
+    assert found.frame.groupby("group")["split"].nunique().tolist() == [1] * 10
+    assert error(tmp_path, group="case*") == (
+        "No folder in the paths of the pictures is as 'case*' (group=)."
+    )
+
+
+def test_a_group_in_two_given_splits(tmp_path):
+    lay(tmp_path, *many(*(f"{s}/{c}/p{i}" for s in ("train", "val") for c in "ab" for i in (1, 2))))
+    assert error(tmp_path, group="p*").splitlines() == [
+        "No split may divide a group. Move its pictures into one.",
+        "  group 'p1' is in train and val",
+        "  group 'p2' is in train and val",
+    ]

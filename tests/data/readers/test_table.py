@@ -79,8 +79,8 @@ def test_a_misspelt_column(check):
     assert faults(check, "image,defect", "a.png,x", "b.png,y", tasks="defct") == [
         "column 'defct' is missing; the columns are image, defect. Did you mean defect?"
     ]
-    assert faults(check, "picture,defect", "a.png,x", "b.png,y", tasks="defect") == [
-        "column 'image' is missing; the columns are picture, defect."
+    assert faults(check, "thing,defect", "a.png,x", "b.png,y", tasks="defect") == [
+        "column 'image' is missing; the columns are thing, defect."
     ]
 
 
@@ -253,7 +253,10 @@ def test_words_that_look_like_nothing_stay_words(check):
 def test_minus_one_is_noted(check):
     found = check("image,mood", "a.png,-1", "b.png,0", "c.png,1")
     assert found.tasks == (Task("mood", ("0", "1"), "binary"),)
-    assert found.notes == ["mood: -1 was read as unknown"]
+    assert found.notes == [
+        "mood: -1 was read as unknown, like a blank; --unsure -1 (unsure=) reads it as unsure, "
+        "which it is in CheXpert"
+    ]
     found = check("image,mood", "a.png,-1", "b.png,0", "c.png,1", unsure={"-1"})
     assert found.frame["mood"].tolist() == [-2, 0, 1]
     assert found.notes == []
