@@ -17,7 +17,7 @@ from kerastl.data.pictures import PictureError, as_size, read_picture
 from kerastl.data.tasks import UNCERTAIN, UNKNOWN, Task, as_tasks, by_task
 from kerastl.errors import InputError, shorten
 
-SMALLEST = 1
+SMALLEST = 32
 """The size at which all is read that is read at any: large JPEGs at their lowest scale."""
 
 

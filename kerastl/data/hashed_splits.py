@@ -118,7 +118,7 @@ class Places:
         held = Counter(label for unit in self.units for label in unit.labels)
         pictures = sum((unit.counts for unit in self.units), Counter())
         full = {c for c, n in held.items() if pictures[c] >= ENOUGH and n >= len(SPLITS)}
-        if not full and len(self.units) * self.shares[TEST] < ENOUGH:
+        if not full and len(self.units) * max(self.shares[1:]) < ENOUGH:
             return [TRAIN] * len(self.units)
         self.least = {label: self._least(n, label in full) for label, n in held.items()}
         for label in sorted(held, key=lambda c: (held[c], c)):

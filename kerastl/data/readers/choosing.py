@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from kerastl.data.pictures import PICTURE_SUFFIXES
+from kerastl.data.kinds import PICTURE_SUFFIXES
 from kerastl.data.readers.cells import Words, share
 from kerastl.data.readers.naming import (
     group_rank,

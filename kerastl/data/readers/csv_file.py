@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kerastl.data.pictures import PICTURE_SUFFIXES
+from kerastl.data.kinds import PICTURE_SUFFIXES
 from kerastl.data.readers.table import Table
 from kerastl.errors import InputError, nearest
 

@@ -254,7 +254,7 @@ def _too_few(folder: str, split: str, classes: Sequence[str]) -> str:
 
 
 def _join_spellings(found: Found) -> None:
-    """Give one name to the classes whose names differ in case and blanks; a known one's where known.
+    """Give one name to the classes whose names differ in case and blanks, a known one where known.
 
     A class that is none of the known ones is a fault.
     """

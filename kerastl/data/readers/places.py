@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
-from kerastl.data.pictures import PICTURE_SUFFIXES
+from kerastl.data.kinds import PICTURE_SUFFIXES
 from kerastl.data.readers.naming import names_pictures
 
 DEEP, MANY = 6, 200_000

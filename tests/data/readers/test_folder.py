@@ -196,7 +196,7 @@ def test_a_task_of_a_name_that_is_taken(tmp_path):
 
 
 def splits(root, *names):
-    lay(root, *many(*(f"{name}/{kind}" for name in names for kind in ("bars", "disc")), n=4))
+    lay(root, *many(*(f"{name}/{kind}" for name in names for kind in ("bars", "disc")), n=9))
     return read_folder(root)
 
 
@@ -257,7 +257,7 @@ def test_what_may_be_splits_is_never_a_classifier_of_them(tmp_path, names, told)
     ],
 )
 def test_classes_may_have_the_words_of_splits(tmp_path, names):
-    found = read_folder(lay(tmp_path, *many(*names, n=4)))
+    found = read_folder(lay(tmp_path, *many(*names, n=20)))
     assert found.tasks[0].classes == names
     lone = [n for n in names if n in ("train", "test")]
     said = "read as a class like the others, and not as a split: "

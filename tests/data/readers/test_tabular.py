@@ -118,7 +118,7 @@ def test_another_separator(write):
         "DIR/labels.csv has only one column, 'image;kind'. Try sep=';'."
     )
     assert len(read_csv(path, sep=";")) == 2
-    assert read_csv(path).notes == ("read with ';' between the cells",)
+    assert read_csv(path).notes[0] == "read with ';' between the cells"
 
 
 def test_columns_of_the_same_name(write):
