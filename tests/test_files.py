@@ -1,9 +1,12 @@
 """Files of identical content."""
 
+import json
+import os
+
 import pytest
 
 from kerastl.errors import InputError
-from kerastl.files import as_folder, replacing, write_json
+from kerastl.files import as_folder, readable, replacing, write_json
 
 
 def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -38,3 +41,14 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, below):
         write_json(taken / below / "a.json", {})
     assert taken.read_text() == "mine"
     assert as_folder(tmp_path / "new" / below) == tmp_path / "new" / below
+
+
+def test_names_that_are_no_utf_8_are_written_and_read_back(tmp_path):
+    names = {os.fsdecode(b"caf\xe9.png"): "a Größe", "b": os.fsdecode(b"\xff")}
+    write_json(tmp_path / "a.json", names)
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert "a Größe" in text
+    assert json.loads(text) == names
+    assert readable(os.fsdecode("Größe".encode())) == "Größe"
+    assert readable("\ud800") == "\\ud800"
+    assert readable(os.fsdecode("é".encode() + b"\xe9")) == "é\\xe9"

@@ -203,7 +203,8 @@ def decode_picture(encoded: Any, image_size: tuple[int, int]) -> Any:
     or 16 bits. Not so: a CMYK JPEG may differ by one grey level; an orientation that
     stands in XMP, or in a PNG behind its pixels, is not seen; a transparent colour
     of a 16-bit PNG (not its alpha channel) is compared in 8 bits. An animated PNG
-    gives its default image, which is the first frame nearly always.
+    gives its default image, which is the first frame nearly always. A JPEG of more than
+    100 megapixels is refused, which `load_picture` reads at a lower scale.
 
     A PNG is resized from its full size, in float64: 12 megapixels took a second and
     half a gigabyte, where a JPEG of that size took 50 ms.

@@ -256,3 +256,15 @@ def test_images_of_another_form(images, words):
 def test_images_of_another_size():
     with pytest.raises(InputError, match=r"Expected images of 8x9 pixels\. Received: 8x8\."):
         image_array(np.zeros((1, 8, 8, 3), "uint8"), (8, 9))
+
+
+def test_a_jpeg_that_a_run_reads_at_a_lower_scale_is_no_bad_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASTL_MAX_PIXELS", "9999")
+    Image.new("RGB", (100, 100)).save(tmp_path / "a.jpg")
+    Image.new("RGB", (100, 100)).save(tmp_path / "a.png")
+    frame = pd.DataFrame({"image": [str(tmp_path / n) for n in ("a.jpg", "a.png")], "t": [0, 1]})
+    manifest = Manifest(frame, Task("t", ["x", "y"]))
+    assert check_pictures(manifest).frame["image"].tolist() == [str(tmp_path / "a.jpg")]
+    assert list(manifest.skipped.values()) == [
+        "too large: 0.01 megapixels, limit 0.009999 (--max-pixels raises it)"
+    ]

@@ -3,11 +3,13 @@
 The policy for uncertain labels: from a person's words to numbers by column.
 """
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from kerastl.data.manifest import Manifest, column_faults, policy_values, standing
+from kerastl.data.manifest import Manifest, column_faults, path_column, policy_values, standing
 from kerastl.data.readers.tabular import read_csv
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
@@ -252,3 +254,15 @@ def test_only_uncertain_codes_change():
     codes = np.array([-2, -1, 0, 1, 0.5])
     assert standing("a", codes, {"a": 0.25}).tolist() == [0.25, -1, 0, 1, 0.5]
     assert standing("b", codes, {"a": 0.25}).tolist() == [-1, -1, 0, 1, 0.5]
+
+
+def test_names_of_files_that_are_no_utf_8(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    manifest = Manifest(
+        pd.DataFrame({"image": path_column([name]), "t": [0]}), Task("t", ["x", "y"])
+    )
+    assert manifest.frame["image"].tolist() == [name]
+    assert manifest.take([0]).decoded()["t"].tolist() == ["x"]
+    with pytest.raises(InputError, match=r"names of files in UTF-8.*\n  caf\\xe9\.png"):
+        manifest.to_csv(tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()

@@ -133,10 +133,10 @@ def test_what_load_picture_refuses_is_refused(form, share):
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
     png, jpeg = bytearray(encoded(picture(), "PNG")), bytearray(encoded(picture(), "JPEG"))
-    png[16:24] = struct.pack(">II", 20000, 20000)
+    png[16:24] = struct.pack(">II", 30000, 30000)
     png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
     start = jpeg.index(b"\xff\xc0") + 5
-    jpeg[start : start + 4] = struct.pack(">HH", 20000, 20000)
+    jpeg[start : start + 4] = struct.pack(">HH", 30000, 30000)
     for data in (bytes(png), bytes(jpeg)):
         with pytest.raises(PictureError, match="too large"):
             load_picture(data, SIZE)
