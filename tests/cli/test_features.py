@@ -182,7 +182,7 @@ def test_prune(cache, work, inside):
         (["extract", "pictures"], "Missing option '--cache'"),
         (["extract", "pictuers", "--cache", "x"], "There is no folder pictuers. Did you mean "
                                                   "pictures?"),
-        (["extract", "gone.csv", "--cache", "x"], "gone.csv cannot be read"),
+        (["extract", "gone.csv", "--cache", "x"], "There is no file gone.csv"),
         (["extract", "other.csv", "--cache", "x"], "column 'image' is missing; the columns are a, "
                                                    "b."),
         (["extract", "empty", "--cache", "x"], "Expected folders with pictures"),

@@ -90,9 +90,10 @@ def why_no_labels(column: str, cells: Iterable[str], words: Words) -> str:
 def known_counts(cells: Iterable[str], words: Words) -> Counter:
     """How often each label is there, where a cell has several also each of these."""
     found: Counter = Counter()
-    for cell in cells:
+    for cell, n in Counter(cells).items():
         if words.code(cell) is None:
-            found.update(tag.strip() for tag in cell.split(words.tags) if tag.strip())
+            for tag in filter(None, map(str.strip, cell.split(words.tags))):
+                found[tag] += n
     return found
 
 

@@ -165,7 +165,9 @@ def choose(
     there = [n for n in dict.fromkeys(named) if n in table.text]
     findings = {name: Findings() for name in there}
     spelt = {name: spell(name, table.text[name], words, findings[name]) for name in there}
-    text = table.text.assign(**{name: spelt[name].cells for name in there})
+    text = table.text.copy()
+    for name in there:
+        text[name] = pd.Series(spelt[name].cells, text.index, dtype=object)
     if tasks is None:
         there = _labels(text[there], words, faults, notes)
     of_tasks = {c for t in tasks or () if isinstance(t, Task) for c in (t.name, *t.classes)}

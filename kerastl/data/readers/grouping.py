@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -81,7 +81,7 @@ def propose(
 
 
 def _of_paths(names: Sequence[str], labels: Sequence[Sequence[str]]) -> Proposal | None:
-    folders = [PureWindowsPath(name).parts[:-1] for name in names]  # takes / and \\ alike
+    folders = [_folders(name) for name in names]
     for level in range(max(map(len, folders), default=0)):
         counts = Counter(parts[level] for parts in folders if len(parts) > level)
         front = numbered_alike(counts)
@@ -107,11 +107,13 @@ def groups_of_paths(pattern: str, names: Sequence[str]) -> list[str]:
         >>> groups_of_paths("patient*", ["train/patient7/a.jpg", "other/b.jpg"])
         ['patient7', '']
     """
-    found = []
-    for name in names:
-        folders = PureWindowsPath(name).parts[:-1]
-        found.append(next((f for f in folders if fnmatch.fnmatchcase(f, pattern)), ""))
-    return found
+    like = re.compile(fnmatch.translate(pattern)).match
+    return [next(filter(like, _folders(name)), "") for name in names]
+
+
+def _folders(name: str) -> list[str]:
+    """The folders in a path that is written with either slash."""
+    return re.split(r"[/\\]", name)[:-1]
 
 
 def check_groups(frame: pd.DataFrame, pattern: str) -> None:

@@ -83,17 +83,27 @@ def spell(column: str, cells: Iterable[str], words: Words, findings: Findings) -
         >>> spell("found", ["Mass|Node", "Mass", "Node"], Words(), findings).cells
         ['Mass;Node', 'Mass', 'Node']
     """
-    cells = [_plain(c) for c in cells]
-    written, found = _tags(column, _counts(cells, words), words, findings)
-    cells = [found.get(c, c) for c in cells]
+    cells = list(cells)
+    times = Counter(cells)
+    now = {cell: _plain(cell) for cell in times}
+
+    def apply(changed: Mapping[str, str]) -> None:
+        now.update({cell: changed[word] for cell, word in now.items() if word in changed})
+
+    written, changed = _tags(column, _counts(times, now, words), words, findings)
+    apply(changed)
     for step in (_numbers, _cases, _doubts, _unknowns):
-        changed = step(column, _counts(cells, words), words, findings)
-        cells = [changed.get(c, c) for c in cells]
-    return Spelt(cells, written)
+        apply(step(column, _counts(times, now, words), words, findings))
+    return Spelt([now[cell] for cell in cells], written)
 
 
-def _counts(cells: Iterable[str], words: Words) -> Counter:
-    return Counter(c for c in cells if words.code(c) is None)
+def _counts(times: Mapping[str, int], now: Mapping[str, str], words: Words) -> Counter:
+    """How often each word is there that may be a label."""
+    found: Counter = Counter()
+    for cell, n in times.items():
+        if words.code(now[cell]) is None:
+            found[now[cell]] += n
+    return found
 
 
 def _plain(cell: str) -> str:
