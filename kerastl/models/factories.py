@@ -19,6 +19,11 @@ from kerastl.models.graph import nodes
 from kerastl.models.spec import Spec, Trainable, with_spec
 from kerastl.models.trainable import set_trainable
 
+RATE = 1e-3
+
+DEFAULT_OPTIMIZER = "kerastl_adamw"
+"""Name of the optimizer that nobody chose: `kerastl.fit` has its own in its place."""
+
 
 def add_heads(
     features: Any, tasks: Sequence[Task], dropout: float, seed: int, taken: Sequence[str] = ()
@@ -233,7 +238,7 @@ def create_model(
     dropout: float = 0.2,
     train_batch_norm: bool = False,
     preprocessing: keras.layers.Layer | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float = RATE,
     loss_weights: Mapping[str, float] | None = None,
     positive_weights: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
@@ -282,17 +287,19 @@ def create_model(
 
 def compile_model(
     model: keras.Model,
-    learning_rate: float = 1e-3,
+    learning_rate: float = RATE,
     loss_weights: Mapping[str, float] | None = None,
     positive_weights: Mapping[str, Sequence[float]] | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
 ) -> keras.Model:
     """Compile a kerastl model with the losses and metrics of its tasks.
 
     Args:
         model: A model with a spec.
-        learning_rate: Of AdamW.
+        learning_rate: Of the AdamW that plain `model.fit` uses.
         loss_weights: Weight of each task's loss by task name.
         positive_weights: Weights of the positive labels by task name.
+        optimizer: What plain `model.fit` and `kerastl.fit` use in place of their AdamW.
 
     Returns:
         The same model.
@@ -302,7 +309,7 @@ def compile_model(
     """
     tasks = model.kerastl_spec.tasks
     model.compile(
-        optimizer=keras.optimizers.AdamW(learning_rate),
+        optimizer=optimizer or keras.optimizers.AdamW(learning_rate, name=DEFAULT_OPTIMIZER),
         loss=losses_for(tasks, positive_weights),
         loss_weights=task_weights(tasks, loss_weights),
         metrics=metrics_for(tasks),

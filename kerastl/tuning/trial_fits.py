@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,11 @@ from kerastl.models.graph import network_key, outputs
 from kerastl.models.spec import Trainable, spec_of
 from kerastl.models.trainable import set_trainable
 from kerastl.training.augmentation import augmenter
-from kerastl.training.callbacks import FILE
+from kerastl.training.callbacks import FILE, Relay
 from kerastl.training.fitting import fit
 
-HOOKS = tuple(
-    f"on_{what}_{when}"
-    for what in ("train", "epoch", "train_batch", "test", "test_batch")
-    for when in ("begin", "end")
-)
 
-
-class InPhase(keras.callbacks.Callback):
+class InPhase(Relay):
     """Passes on what its callbacks are told while one policy trains, and nothing else.
 
     The heads' phase comes before the tail's. What it reaches is no result of the depth
@@ -49,6 +43,8 @@ class InPhase(keras.callbacks.Callback):
         kept: What a tuner's checkpoint keeps the weights of: the model's own layers.
         folder: Where the fit's state is, if it may go on from one.
     """
+
+    by_phase = True
 
     def __init__(
         self,
@@ -102,17 +98,6 @@ def _remind(checkpoint: SaveBestEpoch, epochs: Sequence[Mapping[str, float]]) ->
             checkpoint.best_value = values[0] if objective.better_than(*values) else values[1]
     if epochs:
         checkpoint.on_epoch_end(len(epochs) - 1, epochs[-1])
-
-
-def _passing(hook: str) -> Callable[..., None]:
-    def told(self: InPhase, *arguments: Any, logs: Any = None) -> None:
-        self.tell(hook, *arguments, *([] if logs is None else [logs]))
-
-    return told
-
-
-for _hook in HOOKS:
-    setattr(InPhase, _hook, _passing(_hook))
 
 
 class Finite(keras.callbacks.Callback):
@@ -313,7 +298,8 @@ def check_objective(
         val = any(name.startswith("val_") for name in there)
         raise InputError(
             f"Trials cannot be compared by {missing[0]!r}.{nearest(missing[0], there)} There are: "
-            f"{', '.join(there)}." + ("" if val else " The data have no val part: give one.")
+            f"{', '.join(there)}."
+            + ("" if val else " The data have no val part with known labels: give one.")
         )
 
 
