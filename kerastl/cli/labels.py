@@ -23,8 +23,8 @@ from kerastl.cli.options import (
     Unsure,
     Weights,
     none,
-    policy,
     reading,
+    training,
 )
 from kerastl.terminal import steps_shown
 
@@ -110,7 +110,7 @@ def joint_or_separate(
     data: Data,
     backbone: Backbone = DEFAULT_BACKBONE,
     weights: Weights = "imagenet",
-    trainable: Trainable = "stage4",
+    trainable: Trainable = None,
     image_size: ImageSize = None,
     epochs: Epochs = 12,
     repeats: Annotated[
@@ -136,10 +136,11 @@ def joint_or_separate(
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
     manifest = open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain))
+    depth, rates = training(trainable, weights, backbone)
     with steps_shown() as progress:
         report = compare_joint(
-            named_backbone(backbone), manifest, weights=none(weights),
-            trainable=policy(trainable), image_size=image_size, epochs=epochs, repeats=repeats,
+            named_backbone(backbone), manifest, weights=none(weights), **depth, **rates,
+            image_size=image_size, epochs=epochs, repeats=repeats,
             equal=equal, seed=seed, cache=cache, progress=progress, verbose=0,
         )  # fmt: skip
     say(report)

@@ -17,7 +17,7 @@ from kerastl.metrics import Masked
 from kerastl.models.backbones import make_backbone
 from kerastl.models.graph import nodes
 from kerastl.models.spec import Spec, Trainable, with_spec
-from kerastl.models.trainable import set_trainable
+from kerastl.models.trainable import say_untrained, set_trainable
 
 RATE = 1e-3
 
@@ -250,7 +250,9 @@ def create_model(
             which is copied.
         tasks: One task or several.
         trainable: What trains beside the heads: see `set_trainable`.
-        weights: The backbone's: "imagenet", None (random) or a weights file.
+        weights: The backbone's: "imagenet", None (random) or a weights file. Random
+            layers want trainable=True and train_batch_norm=True: a warning says how much
+            of an untrained backbone is frozen.
         image_size: Height and width, or one number, in pixels.
         dropout: Share of the features dropped in front of the heads.
         train_batch_norm: Whether BatchNorm in the trained part trains too.
@@ -282,7 +284,9 @@ def create_model(
     size = (base.image.shape[1], base.image.shape[2])
     spec = Spec(tasks, size, base.name, _layer(base.output), _layer(base.features))
     compile_model(with_spec(model, spec), learning_rate, loss_weights, positive_weights)
-    return set_trainable(model, trainable, train_batch_norm=train_batch_norm)
+    set_trainable(model, trainable, train_batch_norm=train_batch_norm)
+    say_untrained(model)
+    return model
 
 
 def compile_model(

@@ -391,7 +391,9 @@ class Rate(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Read it off the optimizer."""
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        )
 
 
 class EpochBar(keras.callbacks.Callback):

@@ -93,6 +93,7 @@ def fit(
     resume: str | Path | None = None,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_weight: Any = None,
     verbose: int = 1,
 ) -> keras.callbacks.History:
     """Train a kerastl model: its heads first, then its tail.
@@ -150,6 +151,7 @@ def fit(
             phase to the tail's, and one that sets `stop_training` ends the whole fit, where
             `patience` ends a phase. Their `self.model` is the whole model, also where its
             tail trains: it predicts from and saves with pictures.
+        class_weight: Refused, with what there is in its place.
         verbose: 1 shows progress, 0 nothing.
 
     Returns:
@@ -168,6 +170,13 @@ def fit(
     if not model.compiled:
         raise InputError(
             "The model is not compiled. Call kerastl.models.factories.compile_model(model)."
+        )
+    if class_weight is not None:
+        raise InputError(
+            "fit takes no class_weight. For rare positives of a binary or multilabel task give "
+            "create_model positive_weights=kerastl.positive_weights(data). For the classes of a "
+            "multiclass task give fit a tf.data.Dataset of (images, labels, weights) and "
+            "cache=False."
         )
     strategy = strategy_of(model)
     compiled, optimizer = compiled_with(model)

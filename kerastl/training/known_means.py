@@ -41,25 +41,30 @@ def _divides_by_known(loss: Any) -> bool:
 
 
 def even_weights(
-    labels: Mapping[str, np.ndarray], uneven: Sequence[str], sizes: Sequence[int]
+    labels: Mapping[str, np.ndarray],
+    uneven: Sequence[str],
+    batch_size: int,
+    sizes: Sequence[int] | None = None,
 ) -> dict[str, np.ndarray] | None:
     """Weights by which the epoch's loss of each uneven task is the mean over its known labels.
 
     Args:
         labels: By task name, in the order of the batches.
         uneven: What `uneven_tasks` gave.
-        sizes: Examples in each batch, as Keras counts them: with fillers.
+        batch_size: Examples in a batch.
+        sizes: Examples in each batch as Keras counts them, where some have fillers.
 
     Returns:
         float32 `[examples]` by task name, 1 for the other tasks; None where nothing has to
         be put right.
 
     Example:
-        >>> even_weights({"t": np.array([0, 1, 1, -1])}, ["t"], sizes=[2, 2])["t"].round(2).tolist()
-        [1.33, 1.33, 0.67, 0.67]
+        >>> even_weights({"t": np.array([0, 1, -1, -1])}, ["t"], batch_size=2)["t"].tolist()
+        [2.0, 2.0, 0.0, 0.0]
     """
     count = len(next(iter(labels.values())))
-    batch = np.repeat(np.arange(len(sizes)), sizes)[:count]
+    batch = np.arange(count) // batch_size
+    sizes = np.bincount(batch) if sizes is None else np.asarray(sizes)
     if len(sizes) < 2 or all(known(labels[name]).all() for name in uneven):
         return None
     found = {name: np.ones(count, "float32") for name in labels}
@@ -67,7 +72,7 @@ def even_weights(
         there = known(labels[name]).reshape(count, -1).sum(axis=1)
         if there.any():
             shares = np.bincount(batch, there, len(sizes)) / sizes
-            found[name] = (shares / (there.sum() / sum(sizes)))[batch].astype("float32")
+            found[name] = (shares / (there.sum() / sizes.sum()))[batch].astype("float32")
     return found
 
 

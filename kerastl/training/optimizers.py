@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,10 +85,11 @@ learning_rate out, or call kerastl.models.factories.compile_model(model) to have
             "have fit's AdamW again."
         )
     if optimizer is None and given["learning_rate"] is None and model.optimizer is not None:
-        rate = float(model.optimizer.learning_rate)
-        if abs(rate - RATE) > 1e-9:
+        rate = model.optimizer.get_config()["learning_rate"]
+        if not (isinstance(rate, float) and math.isclose(rate, RATE, rel_tol=1e-5)):
+            rate = f"{rate:g}" if isinstance(rate, float) else "schedule"
             warn(
-                f"The learning rate {rate:g} of the compiled model is that of plain model.fit. "
+                f"The learning rate {rate} of the compiled model is that of plain model.fit. "
                 "kerastl.fit has its own: give it learning_rate= and head_learning_rate=."
             )
     return {n: RATES[n] if value is None else value for n, value in given.items()}

@@ -229,7 +229,7 @@ class Source:
             devices=self.devices,
         )
         if not training:
-            sampler.weights = even_weights(labels, self.uneven, sampler.sizes)
+            sampler.weights = even_weights(labels, self.uneven, options.batch_size, sampler.sizes)
         return sampler
 
     def _augmented(self, data: tf.data.Dataset) -> tf.data.Dataset:

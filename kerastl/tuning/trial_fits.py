@@ -116,7 +116,9 @@ class Finite(keras.callbacks.Callback):
 BUILT_WITH = ("dropout", "train_batch_norm", "preprocessing", "loss_weights", "positive_weights")
 """Options that go to `create_model`; the others go to `fit`."""
 
-SET_HERE = ("model", "train", "validation_data", "epochs", "cache", "resume", "seed")
+SET_HERE = (
+    "model", "train", "validation_data", "epochs", "cache", "resume", "seed", "class_weight",
+)  # fmt: skip
 """What `fit` takes that is no option of a trial."""
 
 NO_OPTIONS = {*SET_HERE, "dropout", "callbacks", "verbose", "budget"}

@@ -238,7 +238,7 @@ def test_validation_of_which_nothing_is_known_is_none(network, data, caplog, for
         for validation in (None, given)
     ]
     assert found[0] == found[1]
-    [warned] = [r.getMessage() for r in caplog.records if r.name == "kerastl"]
+    [warned] = [m for m in caplog.messages if "for validation" in m]
     assert warned == (
         "None of the 8 labels for validation is known. The fit goes on as without validation "
         "data: no best epoch is chosen. Put pictures with known labels there."
@@ -253,7 +253,7 @@ def test_a_task_that_validation_tells_nothing_of_is_said(network, data, caplog):
     validation = images[:9], {"seen": codes[:9], "lost": np.full(9, -1)}
     history = fit(model, (images, {"seen": codes, "lost": codes}), validation, epochs=2,
                   batch_size=16, verbose=1)  # fmt: skip
-    [warned] = [r.getMessage() for r in caplog.records if r.name == "kerastl"]
+    [warned] = [m for m in caplog.messages if "for validation" in m]
     assert warned == (
         "lost: none of its 9 labels for validation is known, so the other tasks alone choose the "
         "best epoch. Put pictures with known labels of it there."
@@ -331,6 +331,11 @@ def test_what_cannot_be_made_again_is_named(network, data):
     model.compile(Own(0.1), "mse")
     with pytest.raises(InputError, match="cannot be made again for each phase .*'Own'"):
         fit(model, data, epochs=1, **QUIET)
+
+
+def test_class_weights_are_refused_with_the_way_out(network, data):
+    with pytest.raises(InputError, match="no class_weight.*positive_weights=.*cache=False"):
+        fit(make(network), data, epochs=1, class_weight={0: 1.0, 1: 5.0}, **QUIET)
 
 
 def test_a_rate_for_plain_fit_is_said(network, data, caplog):

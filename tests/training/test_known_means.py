@@ -70,16 +70,19 @@ def test_a_dataset_that_is_read_anew_does_not_depend_on_its_batches(sparse, netw
 
 def test_nothing_is_weighted_where_all_is_known():
     labels = {"t": np.array([0, 1, 1, 0])}
-    assert even_weights(labels, ["t"], [2, 2]) is None
-    assert even_weights({"t": np.array([0, -1, 1, 0])}, [], [2, 2]) is None
-    assert even_weights({"t": np.array([0, -1])}, ["t"], [2]) is None  # one batch is even
+    assert even_weights(labels, ["t"], 2) is None
+    assert even_weights({"t": np.array([0, -1, 1, 0])}, [], 2) is None
+    assert even_weights({"t": np.array([0, -1])}, ["t"], 2) is None  # one batch is even
 
 
 def test_fillers_count_as_keras_counts_them():
-    """Five examples for two devices: batches of 2, 2 and 2 rows, the last one with a filler."""
-    found = even_weights({"t": np.array([0, 1, -1, 1, 0])}, ["t"], [2, 2, 2])
-    shares = np.array([1, 1, 0.5, 0.5, 0.5])
-    np.testing.assert_allclose(found["t"], shares / (4 / 6), rtol=1e-6)
+    """Five examples in batches of three and two; the first has a filler for a second device."""
+    labels = np.array([0, 1, -1, 1, 0])
+    found = even_weights({"t": labels}, ["t"], 3, [4, 2])["t"]
+    losses = np.array([3.0, 5.0, 9.0, 2.0, 4.0])
+    batches = [slice(0, 3), slice(3, 5)]
+    means = [np.sum((found * losses)[b][labels[b] >= 0]) / (labels[b] >= 0).sum() for b in batches]
+    assert np.average(means, weights=[4, 2]) == pytest.approx(losses[labels >= 0].mean())
 
 
 def test_whose_loss_divides_by_the_known_labels(network):
