@@ -29,8 +29,6 @@ from kerastl.training.callbacks import (
     Rate,
     Resume,
     Unwatched,
-    Users,
-    check_callbacks,
 )
 from kerastl.training.data import parts, training_digest
 from kerastl.training.mirrored import over_devices, strategy_of
@@ -44,6 +42,7 @@ from kerastl.training.optimizers import (
 )
 from kerastl.training.sampling import Gathered, hasten
 from kerastl.training.sources import Options, Source
+from kerastl.training.user_callbacks import Users, check_callbacks
 
 log = logging.getLogger("kerastl")
 

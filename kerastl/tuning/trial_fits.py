@@ -27,8 +27,9 @@ from kerastl.models.graph import network_key, outputs
 from kerastl.models.spec import Trainable, spec_of
 from kerastl.models.trainable import set_trainable
 from kerastl.training.augmentation import augmenter
-from kerastl.training.callbacks import FILE, Relay
+from kerastl.training.callbacks import FILE
 from kerastl.training.fitting import fit
+from kerastl.training.user_callbacks import Relay
 
 
 class InPhase(Relay):
