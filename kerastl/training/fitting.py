@@ -116,8 +116,8 @@ def fit(
             time it is read: fit shuffles it, in batches of its own. With cache=False a
             dataset that is shuffled, weighted or over 2 GiB keeps its order and batches.
         validation_data: The same forms. Where no label of it is known it is as if there
-            were none. `val_loss` is a mean over known labels; in the History there is
-            no figure of a task that has none.
+            were none. Known labels alone make `val_loss`, the same in whatever batches
+            they come; the History has no validation figure of a task that has none.
         epochs: Epochs of the tail, at most; of the heads where nothing else trains.
         head_epochs: Epochs of the heads before the tail, at most; by default as
             many as `epochs`. 0 leaves the phase out.
@@ -209,7 +209,7 @@ def fit(
     histories: list[tuple[Phase, dict[str, list]]] = []
     try:
         for number, phase in enumerate(phases):
-            done = sum(len(found["loss"]) for _, found in histories)
+            done = sum(len(found.get("loss", ())) for _, found in histories)
             users.phase(done, [p.epochs for p in phases[number:]])
             with strategy.scope():
                 set_trainable(model, phase.trainable)
@@ -232,7 +232,7 @@ def fit(
 def _say_ended(last: tuple[Phase, dict[str, list]]) -> None:
     phase, found = last
     warn(
-        f"A callback ended the fit in epoch {len(found['loss'])} of the {phase.name}: what "
+        f"A callback ended the fit in epoch {len(found.get('loss', ()))} of the {phase.name}: what "
         "follows them was not trained. patience= ends a phase alone."
     )
 
