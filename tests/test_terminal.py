@@ -50,3 +50,10 @@ def test_notes_are_told_when_the_block_fails_and_they_are_asked_for(capfd):
         os.write(2, b"a note")
         raise RuntimeError
     assert capfd.readouterr().err == ""
+
+
+def test_a_warning_of_many_fits_is_logged_once(monkeypatch, caplog):
+    monkeypatch.setattr(terminal, "_warned", set())
+    for again in (False, False, True):
+        terminal.warn("val has no label", again=again)
+    assert caplog.messages == ["val has no label"] * 2
