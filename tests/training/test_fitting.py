@@ -18,6 +18,7 @@ from kerastl.models.factories import (
 )
 from kerastl.models.trainable import set_trainable
 from kerastl.training.fitting import _batch_size, fit
+from kerastl.training.optimizers import RATES, chosen_rates
 
 QUIET = {"verbose": 0, "batch_size": 16}
 
@@ -228,7 +229,10 @@ def batches(images, labels):
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(3)
 
 
-@pytest.mark.parametrize(("form", "cache"), [("arrays", "auto"), ("dataset", False)])
+@pytest.mark.parametrize(
+    ("form", "cache"),
+    [("arrays", "auto"), pytest.param("dataset", False, marks=pytest.mark.slow)],
+)
 def test_validation_of_which_nothing_is_known_is_none(network, data, caplog, form, cache):
     """It would have a loss of 0 in the first epoch, which no other betters."""
     unknown = data[0][:8], np.full(8, -1)
@@ -302,25 +306,21 @@ def test_an_optimizer_of_ones_own_trains_in_both_phases(network, data):
     np.testing.assert_allclose(weights(own), weights(plain), atol=1e-5)
 
 
-def test_a_schedule_of_ones_own_is_followed(network, data):
+def test_a_schedule_of_ones_own_is_followed_and_a_state_is_of_it(network, data, tmp_path):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([5, 10], [0.4, 0.2, 0.1])
     model = compile_model(make(network), optimizer=keras.optimizers.SGD(schedule))
-    history = fit(model, data, epochs=3, head_epochs=2, verbose=0, batch_size=16)
+    options = {"epochs": 3, "head_epochs": 2, "resume": tmp_path, **QUIET}
+    history = fit(model, data, **options)
     np.testing.assert_allclose(history.history["learning_rate"], [0.4, 0.2, 0.4, 0.2, 0.1])
+    with pytest.raises(InputError, match="other settings") as caught:
+        fit(make(network), data, **options)
+    assert any(fault.startswith("optimizer: then {") for fault in caught.value.faults)
 
 
 def test_rates_beside_an_optimizer_of_ones_own_are_refused(network, data):
     model = compile_model(make(network), optimizer=keras.optimizers.SGD(0.1))
     with pytest.raises(InputError, match="SGD, which trains as it is. Leave learning_rate, war"):
         fit(model, data, epochs=1, learning_rate=1e-3, warmup=0.2, **QUIET)
-
-
-def test_a_state_is_of_one_optimizer(network, data, tmp_path):
-    model = compile_model(make(network), optimizer=keras.optimizers.SGD(0.1))
-    fit(model, data, epochs=1, resume=tmp_path, **QUIET)
-    with pytest.raises(InputError, match="other settings") as caught:
-        fit(make(network), data, epochs=1, resume=tmp_path, **QUIET)
-    assert any(fault.startswith("optimizer: then {") for fault in caught.value.faults)
 
 
 def test_what_cannot_be_made_again_is_named(network, data):
@@ -338,8 +338,11 @@ def test_class_weights_are_refused_with_the_way_out(network, data):
         fit(make(network), data, epochs=1, class_weight={0: 1.0, 1: 5.0}, **QUIET)
 
 
-def test_a_rate_for_plain_fit_is_said(network, data, caplog):
-    fit(make(network, learning_rate=1e-4), data, epochs=1, **QUIET)
+def test_a_rate_for_plain_fit_is_said(network, caplog):
+    nothing = dict.fromkeys(RATES)
+    assert chosen_rates(nothing, make(network), None) == RATES
+    assert "plain model" not in caplog.text
+    chosen_rates(nothing, make(network, learning_rate=1e-4), None)
     assert "The learning rate 0.0001 of the compiled model is that of plain model" in caplog.text
 
 

@@ -28,8 +28,7 @@ def known_loss(model, images, codes):
     return model.evaluate(images[rows], codes[rows], batch_size=rows.sum(), verbose=0)[0]
 
 
-@pytest.mark.parametrize("cache", ["auto", False])
-@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize(("cache", "mixed"), [("auto", False), (False, True)])
 def test_the_validation_loss_is_that_of_the_known_alone(network, striped, sparse, cache, mixed):
     model = classifier(network(), ["across", "down"])
     order = np.random.default_rng(0).permutation(40) if mixed else slice(None)

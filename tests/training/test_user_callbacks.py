@@ -63,8 +63,9 @@ def test_a_callback_sees_the_same_live_and_cached(spied):
     assert np.abs(cached.answers[0] - cached.answers[-2]).max() > 1e-4
 
 
-@pytest.mark.parametrize("cache", [True, False])
-@pytest.mark.parametrize(("after", "phases"), [(1, ["heads"]), (2, ["heads", "tail"])])
+@pytest.mark.parametrize(
+    ("cache", "after", "phases"), [(True, 1, ["heads"]), (False, 2, ["heads", "tail"])]
+)
 def test_a_callback_may_end_the_fit(spied, caplog, cache, after, phases):
     _, history, _ = spied(cache, stop_after=after)
     assert history.history["phase"] == phases
@@ -115,6 +116,7 @@ def test_callbacks_see_one_training_over_both_phases(network, striped, tmp_path)
     assert [event.step for event in board.Tensors("epoch_loss")] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_epochs_count_on_from_those_that_were_done_before(network, striped, tmp_path):
     data, seen = striped(40), []
     options = {"epochs": 2, "resume": tmp_path, "verbose": 0}
