@@ -88,6 +88,22 @@ def tell(text: str, show: bool, console: Console | None = None) -> None:
         (console or Console(stderr=True)).print(text, highlight=False, markup=False)
 
 
+_warned: set[str] = set()
+
+
+def warn(text: str, *, again: bool = True) -> None:
+    """Log a warning: it is shown on standard error unless the user's logging says otherwise.
+
+    Args:
+        text: What the user has to know.
+        again: Whether to log what this process has logged before. A search has many fits
+            of the same data, and one warning is enough.
+    """
+    if again or text not in _warned:
+        log.warning(text)
+    _warned.add(text)
+
+
 def bar(console: Console | None = None, left: ProgressColumn | None = None) -> Progress:
     """A progress bar on standard error: what, bar, m of n, time left, a note."""
     return Progress(

@@ -76,3 +76,10 @@ def test_what_an_encoding_lacks_is_escaped_and_not_raised():
 def test_bytes_that_cannot_be_read_are_no_matter_of_ours():
     with pytest.raises(UnicodeDecodeError):
         b"\xe9".decode("utf-8", errors=terminal.ESCAPED)
+
+
+def test_a_warning_of_many_fits_is_logged_once(monkeypatch, caplog):
+    monkeypatch.setattr(terminal, "_warned", set())
+    for again in (False, False, True):
+        terminal.warn("val has no label", again=again)
+    assert caplog.messages == ["val has no label"] * 2

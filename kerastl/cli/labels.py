@@ -27,8 +27,8 @@ from kerastl.cli.options import (
     Unsure,
     Weights,
     none,
-    policy,
     reading,
+    training,
 )
 from kerastl.terminal import steps_shown
 
@@ -124,7 +124,7 @@ def joint_or_separate(
     data: Data,
     backbone: Backbone = DEFAULT_BACKBONE,
     weights: Weights = "imagenet",
-    trainable: Trainable = "stage4",
+    trainable: Trainable = None,
     image_size: ImageSize = None,
     epochs: Epochs = 12,
     repeats: Annotated[
@@ -155,10 +155,11 @@ def joint_or_separate(
 
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     manifest = open_training(data, backbone, weights, seed=seed, **words)
+    depth, rates = training(trainable, weights, backbone)
     with steps_shown() as progress:
         report = compare_joint(
-            named_backbone(backbone), manifest, weights=none(weights),
-            trainable=policy(trainable), image_size=image_size, epochs=epochs, repeats=repeats,
+            named_backbone(backbone), manifest, weights=none(weights), **depth, **rates,
+            image_size=image_size, epochs=epochs, repeats=repeats,
             equal=equal, seed=seed, cache=cache, progress=progress, verbose=0,
         )  # fmt: skip
     say(report)

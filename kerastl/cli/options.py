@@ -28,6 +28,30 @@ def policy(text: str) -> bool | int | float | str:
     return depth_policy(text)
 
 
+RANDOM_RATE = 1e-3
+
+
+def training(trainable: str | None, weights: str, backbone: str) -> tuple[dict, dict]:
+    """Options of `create_model` and of `fit`: what trains, and how if it begins at random.
+
+    Random layers that stay frozen teach nothing, so unless LAYERS were given all of them train,
+    at once with the heads and all at the same rate.
+
+    Example:
+        >>> training(None, "imagenet", "MobileNetV2")
+        ({'trainable': 'stage4'}, {})
+        >>> training(None, "none", "MobileNetV2")[0]
+        {'trainable': True, 'train_batch_norm': True}
+        >>> training("0.5", "none", "MobileNetV2")
+        ({'trainable': 0.5}, {})
+    """
+    # A .keras file brings its weights.
+    if trainable is None and none(weights) is None and not backbone.endswith(".keras"):
+        rates = {"head_epochs": 0, "depth_decay": 1.0, "learning_rate": RANDOM_RATE}
+        return {"trainable": True, "train_batch_norm": True}, rates
+    return {"trainable": policy(trainable or "stage4")}, {}
+
+
 def reading(
     tasks: Sequence[str] | None,
     unknown: Sequence[str] | None,
@@ -204,10 +228,11 @@ Weights = Annotated[
     str, typer.Option(metavar="NAME", help="imagenet, none (random), or a weights file.")
 ]
 Trainable = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="LAYERS",
         help="heads, all, a number of layers, a share, or the stage to train after.",
+        show_default="stage4; all of random weights",
     ),
 ]
 ImageSize = Annotated[

@@ -46,8 +46,8 @@ from kerastl.cli.options import (
     given,
     none,
     pairs,
-    policy,
     reading,
+    training,
 )
 from kerastl.errors import InputError
 from kerastl.terminal import steps_shown
@@ -68,7 +68,7 @@ def train(
     data: Data,
     backbone: Backbone = DEFAULT_BACKBONE,
     weights: Weights = "imagenet",
-    trainable: Trainable = "stage4",
+    trainable: Trainable = None,
     image_size: ImageSize = None,
     epochs: Epochs = 20,
     batch_size: BatchSize = None,
@@ -104,14 +104,18 @@ def train(
     manifest = open_training(data, backbone, weights, seed=seed, **words)
     say_labels(manifest)
     loss_weights = pairs(task_weight or (), "--task-weight") or None
+    depth, rates = training(trainable, weights, backbone)
+    if rates:
+        say("\nRandom weights: all layers train, BatchNorm too, from the first epoch on.")
     net = create_model(
-        named_backbone(backbone), manifest.tasks, weights=none(weights),
-        trainable=policy(trainable), image_size=image_size, loss_weights=loss_weights,
+        named_backbone(backbone), manifest.tasks, weights=none(weights), **depth,
+        image_size=image_size, loss_weights=loss_weights,
         positive_weights=positive_weights(manifest) if balance else None, seed=seed,
     )  # fmt: skip
-    fit = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "engine": engine}
+    fit = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "engine": engine, **rates}
     settings = {
-        "backbone": backbone, "weights": weights, "trainable": trainable, "image_size": image_size,
+        "backbone": backbone, "weights": weights, **depth,
+        "trainable": trainable or ("all" if rates else "stage4"), "image_size": image_size,
         **fit, **words, "data": named(data), "balance": balance, "task_weights": loss_weights,
         "thresholds": thresholds,
     }  # fmt: skip

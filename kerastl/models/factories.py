@@ -17,7 +17,12 @@ from kerastl.metrics import Masked
 from kerastl.models.backbones import make_backbone
 from kerastl.models.graph import nodes
 from kerastl.models.spec import Spec, Trainable, with_spec
-from kerastl.models.trainable import set_trainable
+from kerastl.models.trainable import say_untrained, set_trainable
+
+RATE = 1e-3
+
+DEFAULT_OPTIMIZER = "kerastl_adamw"
+"""Name of the optimizer that nobody chose: `kerastl.fit` has its own in its place."""
 
 
 def add_heads(
@@ -233,7 +238,7 @@ def create_model(
     dropout: float = 0.2,
     train_batch_norm: bool = False,
     preprocessing: keras.layers.Layer | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float = RATE,
     loss_weights: Mapping[str, float] | None = None,
     positive_weights: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
@@ -250,7 +255,9 @@ def create_model(
             which is copied.
         tasks: One task or several.
         trainable: What trains beside the heads: see `set_trainable`.
-        weights: The backbone's: "imagenet", None (random) or a weights file.
+        weights: The backbone's: "imagenet", None (random) or a weights file. Random
+            layers want trainable=True and train_batch_norm=True: a warning says how much
+            of an untrained backbone is frozen.
         image_size: Height and width, or one number, in pixels.
         dropout: Share of the features dropped in front of the heads.
         train_batch_norm: Whether BatchNorm in the trained part trains too.
@@ -282,22 +289,26 @@ def create_model(
     size = (base.image.shape[1], base.image.shape[2])
     spec = Spec(tasks, size, base.name, _layer(base.output), _layer(base.features))
     compile_model(with_spec(model, spec), learning_rate, loss_weights, positive_weights)
-    return set_trainable(model, trainable, train_batch_norm=train_batch_norm)
+    set_trainable(model, trainable, train_batch_norm=train_batch_norm)
+    say_untrained(model)
+    return model
 
 
 def compile_model(
     model: keras.Model,
-    learning_rate: float = 1e-3,
+    learning_rate: float = RATE,
     loss_weights: Mapping[str, float] | None = None,
     positive_weights: Mapping[str, Sequence[float]] | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
 ) -> keras.Model:
     """Compile a kerastl model with the losses and metrics of its tasks.
 
     Args:
         model: A model with a spec.
-        learning_rate: Of AdamW.
+        learning_rate: Of the AdamW that plain `model.fit` uses.
         loss_weights: Weight of each task's loss by task name.
         positive_weights: Weights of the positive labels by task name.
+        optimizer: What plain `model.fit` and `kerastl.fit` use in place of their AdamW.
 
     Returns:
         The same model.
@@ -307,7 +318,7 @@ def compile_model(
     """
     tasks = model.kerastl_spec.tasks
     model.compile(
-        optimizer=keras.optimizers.AdamW(learning_rate),
+        optimizer=optimizer or keras.optimizers.AdamW(learning_rate, name=DEFAULT_OPTIMIZER),
         loss=losses_for(tasks, positive_weights),
         loss_weights=task_weights(tasks, loss_weights),
         metrics=metrics_for(tasks),

@@ -19,6 +19,7 @@ from kerastl.errors import InputError, nearest
 from kerastl.models.cuts import stages
 from kerastl.models.graph import nodes, weights_digest
 from kerastl.models.spec import Spec, Trainable, spec_of, with_spec
+from kerastl.terminal import warn
 
 RANDOM_RATES = ("rate", "stddev", "drop_path_rate")
 """Attributes by which Keras' random layers say how strongly they act."""
@@ -82,6 +83,38 @@ def first_trained(model: keras.Model, spec: Spec, trainable: Trainable) -> int:
         hint = nearest(str(trainable), after) or f" The stages are {', '.join(by_stage)}."
         raise InputError(expected + hint)
     return after[trainable] + 1
+
+
+FIRST_VALUES = {"bias": 0, "beta": 0, "moving_mean": 0, "gamma": 1, "moving_variance": 1}
+"""Where Keras lets weights begin that it does not draw."""
+
+
+def say_untrained(model: keras.Model) -> None:
+    """Warn of frozen layers of the backbone that look as if they had never been trained.
+
+    They do where each of their biases, and all of BatchNorm, stands at its first value. Of
+    layers that have neither nothing is said.
+    """
+    spec = spec_of(model)
+    names = set(_backbone_layers(model, spec))
+    weights = [
+        (w, not node.operation.trainable)
+        for node in nodes(model) if node.operation.name in names
+        for w in _own(node.operation, "weights")
+    ]  # fmt: skip
+    frozen = [w for w, still in weights if still]
+    told = [w for w in frozen if w.name in FIRST_VALUES]
+    if not told or not all(np.all(w.numpy() == FIRST_VALUES[w.name]) for w in told):
+        return
+    count, of = (sum(int(np.prod(w.shape)) for w in ws) for ws in (frozen, [w for w, _ in weights]))
+    warn(
+        f"{count:,} of the {of:,} weights of {spec.backbone} are frozen and look untrained: biases "
+        "and BatchNorm stand at their first values. Random layers that stay frozen learn nothing. "
+        "Give trained weights, or train all: in Python trainable=True and train_batch_norm=True, "
+        "then fit with head_epochs=0, depth_decay=1 and a larger learning_rate; with "
+        "kerastl train --weights none leave --trainable out.",
+        again=False,
+    )
 
 
 def freeze_plan(model: keras.Model) -> pd.DataFrame:

@@ -1,6 +1,6 @@
-"""The callbacks of a fit: its own, and the user's, who see the whole model.
+"""A fit's own callbacks.
 
-One of its own keeps the state on disk after every epoch, from which a fit goes on where it was.
+One of them keeps the state on disk after every epoch, from which a fit goes on where it was.
 """
 
 from __future__ import annotations
@@ -85,6 +85,11 @@ class Resume:
         """The history of this phase as far as it went."""
         return self.about.get("history", {}).get(phase, {})
 
+    @property
+    def ended(self) -> bool:
+        """Whether a callback ended the fit: no further phase follows."""
+        return bool(self.about.get("ended"))
+
     def restore(self, phase: str, model: keras.Model) -> None:
         """Put a finished phase's weights back into its model."""
         for number, variable in enumerate(model.weights):
@@ -97,10 +102,11 @@ class Resume:
         finals = {name: a for name, a in self.arrays.items() if "/final/" in name}
         self._write({**finals, **arrays})
 
-    def finish(self, phase: str, model: keras.Model, history: Any) -> None:
-        """Note that a phase is done, with the weights it ended on."""
+    def finish(self, phase: str, model: keras.Model, history: Any, ended: bool = False) -> None:
+        """Note that a phase is done, with the weights it ended on, and whether the fit is."""
         if self.path is None:
             return
+        self.about["ended"] = ended
         finals = {f"{phase}/final/{i}": v.numpy() for i, v in enumerate(model.weights)}
         self.about.setdefault("finished", []).append(phase)
         self.save(phase, self.epoch(phase), finals, history)
@@ -167,72 +173,24 @@ class KeepState(keras.callbacks.Callback):
         return {"model": own, "optimizer": list(self.model.optimizer.variables)}
 
 
-def callbacks_of(
-    net: keras.Model,
-    model: keras.Model,
-    own: Sequence[keras.callbacks.Callback],
-    users: Sequence[keras.callbacks.Callback],
-    **params: int,
-) -> keras.callbacks.CallbackList:
-    """All callbacks of a phase, for the `fit` of the net that trains.
-
-    The user's have the whole model as `self.model`, also where the net is its
-    tail: what they save, and what they predict of pictures, is the same either way.
+class Unwatched(keras.callbacks.Callback):
+    """Takes the validation figures of some tasks out of the logs: they are made of no label.
 
     Args:
-        net: What trains: the model or its tail.
-        model: The whole model.
-        own: Those of fit.
-        users: The user's, called after them.
-        **params: What Keras tells callbacks: epochs, steps, verbose.
-    """
-    model.stop_training = False
-    relay = [] if net is model else [Stopped(model)]
-    every = [*own, *users, *relay]
-    found = keras.callbacks.CallbackList(every, add_history=True, model=net, **params)
-    for callback in users:
-        callback.set_model(model)
-    return found
-
-
-def counts_batches(callback: keras.callbacks.Callback) -> bool:
-    """Whether a callback wants to hear of single batches, not of epochs only.
-
-    Example:
-        >>> counts_batches(keras.callbacks.ModelCheckpoint("best.keras", save_freq=100))
-        True
-        >>> counts_batches(keras.callbacks.CSVLogger("epochs.csv"))
-        False
-    """
-    base = keras.callbacks.Callback
-    return any(
-        # Of the object, not its class: a LambdaCallback puts functions there.
-        getattr(getattr(callback, name), "__func__", None) is not getattr(base, name)
-        for name in dir(base)
-        if name.startswith("on_") and "batch" in name
-    )
-
-
-class Stopped(keras.callbacks.Callback):
-    """Ends the net's training when a user's callback ends that of the whole model.
-
-    Args:
-        whole: The whole model.
+        unwatched: The names of these tasks.
+        tasks: The names of all.
     """
 
-    async_safe = True  # or Keras would wait for the figures of every batch
-
-    def __init__(self, whole: keras.Model):
+    def __init__(self, unwatched: Sequence[str], tasks: Sequence[str]):
         super().__init__()
-        self.whole = whole
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Pass a stop on."""
-        self.model.stop_training = self.model.stop_training or self.whole.stop_training
+        self.unwatched, self.tasks = unwatched, tasks
 
     def on_epoch_end(self, epoch, logs=None):
-        """Pass a stop on."""
-        self.on_train_batch_end(epoch)
+        """Take them out."""
+        for name in list(logs):
+            whose = [task for task in self.tasks if name.startswith(f"val_{task}_")]
+            if whose and max(whose, key=len) in self.unwatched:
+                del logs[name]
 
 
 class Order(keras.callbacks.Callback):
@@ -280,7 +238,9 @@ class Rate(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Read it off the optimizer."""
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        )
 
 
 class EpochBar(keras.callbacks.Callback):

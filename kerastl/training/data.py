@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerastl.data.batches import image_array, label_array, ordered_map
+from kerastl.data.batches import image_array, iter_batches, label_array, ordered_map
 from kerastl.data.manifest import Manifest
 from kerastl.data.tasks import Task, by_task, known
 from kerastl.errors import InputError
 from kerastl.features.store.index import contents
 from kerastl.files import DIGEST, content_digest
 from kerastl.models.spec import Spec
+from kerastl.terminal import warn
 from kerastl.training.tfdata import check_dataset
 
 
@@ -109,32 +110,94 @@ def checked(data: Any, spec: Spec) -> Any:
     return images, {t.name: label_array(t, given[t.name], len(images)) for t in spec.tasks}
 
 
-def learnable(data: Any) -> Any:
+def learnable(data: Any, tasks: Sequence[Task]) -> Any:
     """Checked training data, each task of which has a known label.
 
-    A dataset is passed on as it is: to look into it would read it all.
+    Args:
+        data: What `checked` gave.
+        tasks: Their tasks.
 
     Raises:
         InputError: Naming the tasks that have none.
 
     Example:
-        >>> import numpy as np
-        >>> learnable((np.zeros((2, 8, 8, 3)), {"a": np.array([0, -1]), "b": np.array([-1, -1])}))
+        >>> tasks = [Task("a", ["x", "y"]), Task("b", ["x", "y"])]
+        >>> labels = {"a": np.array([0, -1]), "b": np.array([-1, -1])}
+        >>> learnable((np.zeros((2, 8, 8, 3)), labels), tasks)
         Traceback (most recent call last):
         kerastl.errors.InputError: Nothing could be learnt of 1 task. Leave it out of the model.
           b: none of its 2 labels for training is known
     """
-    labels = data.labels() if isinstance(data, Manifest) else {}
-    labels = data[1] if isinstance(data, tuple) else labels
     faults = [
-        f"{name}: none of its {values.size} labels for training is known"
-        for name, values in labels.items()
-        if not known(values).any()
+        f"{name}: none of its {count} labels for training is known"
+        for name, count in unlabelled(data, tasks).items()
     ]
     if faults:
         what = "1 task. Leave it" if len(faults) == 1 else f"{len(faults)} tasks. Leave them"
         raise InputError(f"Nothing could be learnt of {what} out of the model.", faults)
     return data
+
+
+def watchable(data: Any, tasks: Sequence[Task], again: bool = True) -> tuple[Any, tuple[str, ...]]:
+    """Checked validation data that tell how good a model is, and the tasks they tell nothing of.
+
+    A loss over no known label is 0, which no later epoch would better. Data of which no label
+    is known are therefore taken for none; either is a warning.
+
+    Args:
+        data: What `checked` gave.
+        tasks: Their tasks.
+        again: As in `kerastl.terminal.warn`.
+
+    Returns:
+        The data, or None; and the names of the tasks that have no known label there.
+
+    Example:
+        >>> task = Task("a", ["x", "y"])
+        >>> watchable((np.zeros((2, 8, 8, 3)), {"a": np.array([-1, -1])}), [task])
+        (None, ('a',))
+    """
+    counts = unlabelled(data, tasks)
+    if len(counts) == len(tasks):
+        warn(
+            f"None of the {sum(counts.values()):,} labels for validation is known. The fit goes on "
+            "as without validation data: no best epoch is chosen. Put pictures with known labels "
+            "there.",
+            again=again,
+        )
+        return None, tuple(counts)
+    for name, count in counts.items():
+        warn(
+            f"{name}: none of its {count:,} labels for validation is known, so the other tasks "
+            "alone choose the best epoch. Put pictures with known labels of it there.",
+            again=again,
+        )
+    return data, tuple(counts)
+
+
+def unlabelled(data: Any, tasks: Sequence[Task]) -> dict[str, int]:
+    """The tasks that have no known label, each with the number of its labels.
+
+    Args:
+        data: What `checked` gave. A dataset is read until each task has a known label,
+            which is mostly one batch.
+        tasks: Their tasks.
+
+    Example:
+        >>> tasks = [Task("a", ["x", "y"]), Task("b", ["x", "y"])]
+        >>> unlabelled((None, {"a": np.array([0, -1]), "b": np.array([-1, -1])}), tasks)
+        {'b': 2}
+    """
+    if isinstance(data, tf.data.Dataset):
+        several = (batch.labels for batch in iter_batches(data, tasks, None))
+    else:
+        several = iter([data.labels() if isinstance(data, Manifest) else data[1]])
+    counts = {task.name: 0 for task in tasks}
+    for labels in several:
+        counts = {n: c + labels[n].size for n, c in counts.items() if not known(labels[n]).any()}
+        if not counts:
+            break
+    return counts
 
 
 def _same_tasks(given: tuple[Task, ...], expected: tuple[Task, ...]) -> None:

@@ -19,6 +19,7 @@ from kerastl.features.extract import length
 from kerastl.models.graph import weights_digest
 from kerastl.models.spec import Trainable, spec_of, with_spec
 from kerastl.models.trainable import Movement, movement, moving_weights, set_trainable
+from kerastl.terminal import tell, warn
 from kerastl.training.augmentation import Augment
 from kerastl.training.callbacks import (
     Drawn,
@@ -27,14 +28,21 @@ from kerastl.training.callbacks import (
     Order,
     Rate,
     Resume,
-    callbacks_of,
-    counts_batches,
+    Unwatched,
 )
 from kerastl.training.data import parts, training_digest
 from kerastl.training.mirrored import over_devices, strategy_of
-from kerastl.training.optimizers import DepthwiseAdamW, depth_multipliers, schedule
+from kerastl.training.optimizers import (
+    DepthwiseAdamW,
+    chosen_rates,
+    compiled_with,
+    depth_multipliers,
+    is_default,
+    schedule,
+)
 from kerastl.training.sampling import Gathered, hasten
 from kerastl.training.sources import Options, Source
+from kerastl.training.user_callbacks import Users, check_callbacks
 
 log = logging.getLogger("kerastl")
 
@@ -70,11 +78,11 @@ def fit(
     epochs: int = 20,
     head_epochs: int | None = None,
     batch_size: int | None = None,
-    learning_rate: float = 3e-4,
-    head_learning_rate: float = 3e-3,
-    depth_decay: float = 0.7,
-    weight_decay: float = 1e-4,
-    warmup: float = 0.1,
+    learning_rate: float | None = None,
+    head_learning_rate: float | None = None,
+    depth_decay: float | None = None,
+    weight_decay: float | None = None,
+    warmup: float | None = None,
     patience: int | None = None,
     augment: Augment | None = None,
     views: int = 1,
@@ -84,6 +92,7 @@ def fit(
     resume: str | Path | None = None,
     seed: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_weight: Any = None,
     verbose: int = 1,
 ) -> keras.callbacks.History:
     """Train a kerastl model: its heads first, then its tail.
@@ -99,22 +108,28 @@ def fit(
 
     Args:
         model: A kerastl model; its `trainable` policy says what the tail is. It
-            keeps the losses, metrics and optimizer that it was compiled with.
+            keeps the losses and metrics that it was compiled with. An optimizer that
+            you compiled, with its rate or schedule, trains in place of fit's AdamW:
+            anew from its configuration in each phase, the same for all layers.
         train: A Manifest (a whole one brings its train and val parts), arrays
             `(images, labels)`, or a batched `tf.data.Dataset`, in the same order each
             time it is read: fit shuffles it, in batches of its own. With cache=False a
             dataset that is shuffled, weighted or over 2 GiB keeps its order and batches.
-        validation_data: The same forms.
+        validation_data: The same forms. Where no label of it is known it is as if there
+            were none. Known labels alone make `val_loss`, the same in whatever batches
+            they come; the History has no validation figure of a task that has none.
         epochs: Epochs of the tail, at most; of the heads where nothing else trains.
         head_epochs: Epochs of the heads before the tail, at most; by default as
             many as `epochs`. 0 leaves the phase out.
         batch_size: Examples in a batch; by default 32, and fewer where that would
             make less than eight steps an epoch.
-        learning_rate: Highest rate of the tail's last stage.
-        head_learning_rate: Highest rate of the heads' own phase.
-        depth_decay: Factor of the rate from one stage to the one in front of it.
-        weight_decay: AdamW's.
-        warmup: Share of the steps in which the rate rises; a cosine follows.
+        learning_rate: Highest rate of the tail's last stage, by default 3e-4. This and the
+            four that follow are of fit's own AdamW, and refused beside one of yours.
+        head_learning_rate: Highest rate of the heads' own phase, by default 3e-3.
+        depth_decay: Factor of the rate from one stage to the one in front of it, by
+            default 0.7.
+        weight_decay: AdamW's, by default 1e-4.
+        warmup: Share of the steps in which the rate rises, by default 0.1; a cosine follows.
         patience: Epochs without a better validation loss before a phase ends
             with its best weights; by default a quarter of its epochs, at least 3.
         augment: Keras layers that change training images at random.
@@ -131,8 +146,11 @@ def fit(
             same arguments, fit goes on from there.
         seed: Seed of the order of examples and of views. A run with the same
             seed, data and machine repeats.
-        callbacks: Keras callbacks, called in both phases. Their `self.model` is the
-            whole model, also where its tail trains: it predicts from and saves with pictures.
+        callbacks: Keras callbacks, who see one training: epochs count on from the heads'
+            phase to the tail's, and one that sets `stop_training` ends the whole fit, where
+            `patience` ends a phase. Their `self.model` is the whole model, also where its
+            tail trains: it predicts from and saves with pictures.
+        class_weight: Refused, with what there is in its place.
         verbose: 1 shows progress, 0 nothing.
 
     Returns:
@@ -141,8 +159,8 @@ def fit(
         says which weights moved.
 
     Raises:
-        InputError: For data that do not fit the model's tasks, and for options
-            that exclude each other.
+        InputError: For data that do not fit the model's tasks, for options that exclude
+            each other, and for callbacks that a fit cannot have.
 
     Reference:
         Kumar et al., Fine-Tuning can Distort Pretrained Features, ICLR 2022 (LP-FT).
@@ -152,12 +170,29 @@ def fit(
         raise InputError(
             "The model is not compiled. Call kerastl.models.factories.compile_model(model)."
         )
+    if class_weight is not None:
+        raise InputError(
+            "fit takes no class_weight. For rare positives of a binary or multilabel task give "
+            "create_model positive_weights=kerastl.positive_weights(data). For the classes of a "
+            "multiclass task give fit a tf.data.Dataset of (images, labels, weights) and "
+            "cache=False."
+        )
     strategy = strategy_of(model)
+    compiled, optimizer = compiled_with(model)
+    rates = {
+        "learning_rate": learning_rate, "head_learning_rate": head_learning_rate,
+        "depth_decay": depth_decay, "weight_decay": weight_decay, "warmup": warmup,
+    }  # fmt: skip
+    rates = chosen_rates(rates, model, optimizer)
+    check_callbacks(callbacks, optimizer)
     batch_size = batch_size or _batch_size(length(parts(train, None)[0]))
-    phases = _phases(spec.trainable, epochs, head_epochs, learning_rate, head_learning_rate)
-    recipe = Recipe(
-        batch_size, warmup, weight_decay, depth_decay, patience or 0, seed, int(bool(verbose))
+    phases = _phases(
+        spec.trainable, epochs, head_epochs, rates["learning_rate"], rates["head_learning_rate"]
     )
+    recipe = Recipe(
+        batch_size, rates["warmup"], rates["weight_decay"], rates["depth_decay"], patience or 0,
+        seed, int(bool(verbose)),
+    )  # fmt: skip
     if resume is not None and cache == "auto":
         cache = Path(resume) / "features" if augment is None or views > 1 else cache
     options = Options(batch_size, seed, augment, views, cache, engine, budget, bool(verbose))
@@ -165,24 +200,41 @@ def fit(
     settings = {"model": _model_digest(model), "data": source.digest, "views": views}
     settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}
     settings.pop("verbose")
-    before, trained, compiled = weights_digest(model), set[str](), model.get_compile_config()
-    state = Resume(resume, settings)
+    if optimizer is not None:
+        settings["optimizer"] = compiled["optimizer"]
+        tell(f"Trained by {type(optimizer).__name__}, as the model is compiled.", options.show)
+    before, trained = weights_digest(model), set[str]()
+    state, users = Resume(resume, settings), Users(callbacks, model)
     _remember(model, source)
-    histories = []
+    histories: list[tuple[Phase, dict[str, list]]] = []
     try:
-        for phase in phases:
+        for number, phase in enumerate(phases):
+            done = sum(len(found.get("loss", ())) for _, found in histories)
+            users.phase(done, [p.epochs for p in phases[number:]])
             with strategy.scope():
                 set_trainable(model, phase.trainable)
                 trained |= moving_weights(model)
-                found = _run(model, source, phase, recipe, state, callbacks, compiled)
+                found = _run(model, source, phase, recipe, state, users, compiled)
             histories.append((phase, found))
+            if users.stopped or state.ended:
+                break
     finally:
         source.close()
         with strategy.scope():
             set_trainable(model, spec.trainable)
             model.compile_from_config(compiled)
         _forget_thresholds(model)
+    if len(histories) < len(phases):
+        _say_ended(histories[-1])
     return _history(model, histories, _checked(movement(model, before, trained)))
+
+
+def _say_ended(last: tuple[Phase, dict[str, list]]) -> None:
+    phase, found = last
+    warn(
+        f"A callback ended the fit in epoch {len(found.get('loss', ()))} of the {phase.name}: what "
+        "follows them was not trained. patience= ends a phase alone."
+    )
 
 
 def _batch_size(count: int | None) -> int:
@@ -198,7 +250,7 @@ def _phases(policy, epochs, head_epochs, rate, head_rate) -> list[Phase]:
 
 
 def _run(
-    model, source: Source, phase, recipe, state: Resume, callbacks, compiled: Mapping[str, Any]
+    model, source: Source, phase, recipe, state: Resume, users: Users, compiled: Mapping[str, Any]
 ) -> dict[str, list]:
     """Train one phase, or what is left of it; returns its history."""
     if state.finished(phase.name):
@@ -209,43 +261,50 @@ def _run(
     inputs = source.inputs(model, epoch=start)
     net = inputs.net
     _compile(net, model, compiled, phase, recipe, steps=inputs.steps * phase.epochs)
-    if isinstance(inputs.feed, Gathered) and not any(map(counts_batches, callbacks)):
+    if isinstance(inputs.feed, Gathered) and users.async_safe:
         longest = max(inputs.steps, 0 if inputs.validation is None else len(inputs.validation))
         hasten(net, inputs.train, inputs.validation, longest)
     stopping = _stopping(inputs.validation is not None, phase, recipe)
     keep = KeepState(state, phase.name, stopping)
     shown = [EpochBar(phase.name, phase.epochs, start)] if recipe.verbose else []
     ordered = [Order(inputs.feed)] if inputs.feed else []
-    own = [Drawn(recipe.seed), *ordered, Rate(), stopping, keep, *shown]
+    own = [Drawn(recipe.seed), *ordered, Unwatched(source.unwatched, source.names), Rate()]
+    own += [stopping, keep, *shown]
     told = {"epochs": phase.epochs, "steps": inputs.steps, "verbose": 0}
+    net.stop_training = model.stop_training = False
     try:
         net.fit(
             inputs.train,
             validation_data=inputs.validation,
             epochs=phase.epochs,
             initial_epoch=phase.epochs if state.stopped(phase.name) else start,
-            callbacks=callbacks_of(net, model, own, callbacks, **told),
+            callbacks=keras.callbacks.CallbackList(
+                [*own, users], add_history=True, model=net, **told
+            ),
             shuffle=False,
             verbose=0,
         )
     finally:
         for bar in shown:
             bar.close()
-    state.finish(phase.name, model, keep.history)
+    state.finish(phase.name, model, keep.history, ended=users.stopped)
     return keep.history
 
 
 def _compile(net, model, compiled, phase: Phase, recipe: Recipe, steps: int) -> None:
-    """Compile what trains, and the whole model, with its own losses and this phase's rate."""
-    optimizer = DepthwiseAdamW(
-        depth_multipliers(model, recipe.depth_decay),
-        learning_rate=schedule(phase.learning_rate, steps, recipe.warmup),
-        weight_decay=recipe.weight_decay,
-    )
+    """Compile what trains, and the whole model, with its own losses and one optimizer."""
+    optimizer = None
+    if is_default(compiled):
+        optimizer = DepthwiseAdamW(
+            depth_multipliers(model, recipe.depth_decay),
+            learning_rate=schedule(phase.learning_rate, steps, recipe.warmup),
+            weight_decay=recipe.weight_decay,
+        )
     for part in (model, net) if net is not model else (net,):
         # Deserialising may change what it is given.
         options = keras.saving.deserialize_keras_object(copy.deepcopy(dict(compiled)))
         loss = over_devices(options.pop("loss"), net.distribute_strategy)
+        optimizer = optimizer or options["optimizer"]
         part.compile(**{**options, "optimizer": optimizer, "loss": loss})
     optimizer.build(net.trainable_variables)
 

@@ -1,14 +1,98 @@
-"""AdamW with a learning rate for each depth, which Keras' optimizers do not have."""
+"""What trains: AdamW with a learning rate for each depth, or the optimizer that was compiled."""
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from kerastl.errors import InputError
 from kerastl.models.cuts import stages
+from kerastl.models.factories import DEFAULT_OPTIMIZER, RATE
 from kerastl.models.graph import nodes
+from kerastl.terminal import warn
+
+RATES = {
+    "learning_rate": 3e-4, "head_learning_rate": 3e-3, "depth_decay": 0.7, "weight_decay": 1e-4,
+    "warmup": 0.1,
+}  # fmt: skip
+"""What fit's own optimizer has where nothing is given."""
+
+
+def compiled_with(
+    model: keras.Model,
+) -> tuple[dict[str, Any], keras.optimizers.Optimizer | None]:
+    """What a model is compiled with, and its optimizer where the user chose that.
+
+    Args:
+        model: A compiled model.
+
+    Returns:
+        Its configuration for `compile_from_config`; and a new optimizer of that, or None
+        where it is the one of `compile_model`.
+
+    Raises:
+        InputError: For something of the user's own that Keras cannot make again.
+    """
+    try:
+        compiled = model.get_compile_config()
+        made = keras.saving.deserialize_keras_object(copy.deepcopy(dict(compiled)))
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            "Something that the model is compiled with cannot be made again for each phase "
+            f"({first}) Give its class a get_config, and register it with "
+            "keras.saving.register_keras_serializable()."
+        ) from error
+    return compiled, None if is_default(compiled) else made["optimizer"]
+
+
+def is_default(compiled: Mapping[str, Any]) -> bool:
+    """Whether a model is compiled with no optimizer that a user chose."""
+    optimizer = compiled.get("optimizer")
+    return optimizer is None or optimizer["config"].get("name") == DEFAULT_OPTIMIZER
+
+
+def chosen_rates(
+    given: Mapping[str, float | None],
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None,
+) -> dict[str, float]:
+    """The numbers of fit's own optimizer.
+
+    Args:
+        given: Those of `RATES`; None for what was not given.
+        model: The model.
+        optimizer: The user's, if there is one.
+
+    Raises:
+        InputError: For numbers that are given beside the user's optimizer.
+
+    Example:
+        >>> chosen_rates({"learning_rate": 1e-3, "warmup": None}, None, keras.optimizers.SGD(0.1))
+        Traceback (most recent call last):
+        kerastl.errors.InputError: The model is compiled with SGD, which trains as it is. Leave \
+learning_rate out, or call kerastl.models.factories.compile_model(model) to have fit's AdamW again.
+    """
+    named = [name for name, value in given.items() if value is not None]
+    if optimizer is not None and named:
+        raise InputError(
+            f"The model is compiled with {type(optimizer).__name__}, which trains as it is. Leave "
+            f"{', '.join(named)} out, or call kerastl.models.factories.compile_model(model) to "
+            "have fit's AdamW again."
+        )
+    if optimizer is None and given["learning_rate"] is None and model.optimizer is not None:
+        rate = model.optimizer.get_config()["learning_rate"]
+        if not (isinstance(rate, float) and math.isclose(rate, RATE, rel_tol=1e-5)):
+            rate = f"{rate:g}" if isinstance(rate, float) else "schedule"
+            warn(
+                f"The learning rate {rate} of the compiled model is that of plain model.fit. "
+                "kerastl.fit has its own: give it learning_rate= and head_learning_rate=."
+            )
+    return {n: RATES[n] if value is None else value for n, value in given.items()}
 
 
 @keras.saving.register_keras_serializable(package="kerastl")

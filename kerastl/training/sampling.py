@@ -43,6 +43,7 @@ class Sampler(keras.utils.PyDataset):
         augment: Called on each batch of inputs.
         devices: How many share each batch. Where one would get none, or the first
             batch is uneven, its last row is repeated with the label FILLER.
+        weights: By task name, how much each example counts; None for all alike.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Sampler(keras.utils.PyDataset):
         views: int = 1,
         augment: Callable[[np.ndarray], Any] | None = None,
         devices: int = 1,
+        weights: Labels = None,
     ):
         super().__init__()
         self.read, self.count, self.labels, self.batch_size = read, count, labels, batch_size
         self.shuffle, self.seed = shuffle, seed
         self.views, self.augment, self.devices = views, augment, devices
+        self.weights = weights
         self.begin(epoch)
 
     def __len__(self) -> int:
@@ -76,7 +79,17 @@ class Sampler(keras.utils.PyDataset):
         inputs = self.read(rows, views)
         if self.augment is not None:
             inputs = self.augment(inputs)
-        return (inputs, labels_at(self.labels, rows, fillers)) if self.labels else (inputs,)
+        if not self.labels:
+            return (inputs,)
+        weights = [] if self.weights is None else [labels_at(self.weights, rows)]
+        return (inputs, labels_at(self.labels, rows, fillers), *weights)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each batch, its fillers among them."""
+        starts = range(0, self.count, self.batch_size)
+        counts = [min(self.batch_size, self.count - start) for start in starts]
+        return [n + _fillers(n, self.devices, first=i == 0) for i, n in enumerate(counts)]
 
     @property
     def drawn(self) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +174,10 @@ class Gathered:
         self.sampler = sampler
         with tf.device("CPU"):
             self._values = tf.constant(np.asarray(values))
-            self._labels = {name: tf.constant(v) for name, v in (sampler.labels or {}).items()}
+            self._labels, self._weights = (
+                {name: tf.constant(v) for name, v in (values or {}).items()}
+                for values in (sampler.labels, sampler.weights)
+            )
             self._drawn = [tf.Variable(part) for part in sampler.drawn]
         self.dataset = tf.data.Dataset.range(len(sampler)).map(self._batch).prefetch(1)
 
@@ -176,10 +192,11 @@ class Gathered:
         rows, views = (part[start : start + self.sampler.batch_size] for part in self._drawn)
         inputs = tf.gather_nd(self._values, tf.stack([rows, views], axis=1))
         inputs = tf.cast(inputs, tf.float32) if inputs.dtype == tf.float16 else inputs
-        labels = {name: tf.gather(values, rows) for name, values in self._labels.items()}
-        if not labels:
-            return (inputs,)
-        return inputs, next(iter(labels.values())) if len(labels) == 1 else labels
+        told = [
+            {name: tf.gather(values, rows) for name, values in by_task.items()}
+            for by_task in (self._labels, self._weights) if by_task
+        ]  # fmt: skip
+        return (inputs, *(next(iter(t.values())) if len(t) == 1 else t for t in told))
 
 
 def gathers(sampler: Sampler, values: Any) -> bool:

@@ -28,7 +28,8 @@ from kerastl.models.cuts import Cut, between, find_cut, split, trained_cut
 from kerastl.models.spec import spec_of
 from kerastl.terminal import counting, tell
 from kerastl.training.augmentation import Augment, augmenter
-from kerastl.training.data import checked, identity, learnable, parts, steps
+from kerastl.training.data import checked, identity, learnable, parts, steps, watchable
+from kerastl.training.known_means import even_weights, evened, uneven_tasks
 from kerastl.training.sampling import Gathered, Sampler, gathers, read_array, read_pictures
 from kerastl.training.tfdata import check_storable, formed, held, most_examples
 
@@ -108,6 +109,9 @@ class Inputs(NamedTuple):
 class Source:
     """Examples for the phases of one fit.
 
+    `validation` is None where none of its labels is known; `unwatched` has the tasks of which it
+    knows no label.
+
     Features are computed at the cut of the model's own policy when a phase
     first asks for them; a phase with a later cut has its own made from these.
 
@@ -127,8 +131,13 @@ class Source:
         self.options = options
         self.devices = model.distribute_strategy.num_replicas_in_sync
         train, validation = parts(train, validation_data)
-        self.train = learnable(checked(train, self.spec))
-        self.validation = None if validation is None else checked(validation, self.spec)
+        tasks = self.spec.tasks
+        self.train = learnable(checked(train, self.spec), tasks)
+        self.validation, self.unwatched = None, ()
+        if validation is not None:
+            validation = checked(validation, self.spec)
+            self.validation, self.unwatched = watchable(validation, tasks, again=options.show)
+        self.uneven = uneven_tasks(model, tasks)
         self.cached = use_features(options)
         self.base = self._first_base(model) if self.cached else None
         self.folder: Any = None
@@ -136,6 +145,11 @@ class Source:
         self._engine: Engine | None = None
         self._pictures: dict[str, Any] = {}
         self._arrays: dict[str, Any] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks' names."""
+        return [task.name for task in self.spec.tasks]
 
     @property
     def digest(self) -> str:
@@ -191,7 +205,10 @@ class Source:
         data = self._held(part)
         if isinstance(data, tf.data.Dataset):
             data = formed(data, self.spec.tasks, self.devices)
-            return self._augmented(data) if part == "train" else data
+            if part == "train":
+                return self._augmented(data)
+            weighed = len(data.element_spec) == 3 or not self.uneven
+            return data if weighed else evened(data, self.spec.tasks, self.uneven)
         if isinstance(data, Manifest):
             return self._sampler(part, epoch, *self._readable(part, data))
         images, labels = data
@@ -200,7 +217,7 @@ class Source:
     def _sampler(self, part: str, epoch: int, read, labels, like) -> Sampler:
         training, options = part == "train", self.options
         live = training and like.dtype == np.uint8 and options.augment is not None
-        return Sampler(
+        sampler = Sampler(
             read,
             len(like),
             labels,
@@ -212,6 +229,9 @@ class Source:
             augment=augmenter(options.augment, options.seed) if live else None,
             devices=self.devices,
         )
+        if not training:
+            sampler.weights = even_weights(labels, self.uneven, options.batch_size, sampler.sizes)
+        return sampler
 
     def _augmented(self, data: tf.data.Dataset) -> tf.data.Dataset:
         if self.options.augment is None:

@@ -180,7 +180,7 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
         if not isinstance(train, Manifest) or changing:
             return None
         base = self._bases.base({} if hp is None else hp.values)
-        learnable(checked(train, spec_of(base)))
+        learnable(checked(train, spec_of(base)), self.tasks)
         key = base.name, spec_of(base).image_size, _known_by(base, train, validation)
         if key not in self._plans:
             self._plans[key] = self._stored(base, train, validation, progress)

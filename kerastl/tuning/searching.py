@@ -38,6 +38,7 @@ from kerastl.tuning.trial_jobs import (
     CHECKPOINT,
     Job,
     Outcome,
+    check_val,
     give_up,
     read_record,
     read_rows,
@@ -339,6 +340,7 @@ def _check(data: Manifest, tuner: str, counts: Mapping[str, int]) -> None:
         faults.append(f"tuner: expected {', '.join(TUNERS)}, received {tuner!r}")
     if faults:
         raise InputError("There can be no search so.", faults)
+    check_val(data.tasks, data)
 
 
 def _counts(value: Any) -> bool:

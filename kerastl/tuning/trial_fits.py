@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,10 @@ from kerastl.models.trainable import set_trainable
 from kerastl.training.augmentation import augmenter
 from kerastl.training.callbacks import FILE
 from kerastl.training.fitting import fit
-
-HOOKS = tuple(
-    f"on_{what}_{when}"
-    for what in ("train", "epoch", "train_batch", "test", "test_batch")
-    for when in ("begin", "end")
-)
+from kerastl.training.user_callbacks import Relay
 
 
-class InPhase(keras.callbacks.Callback):
+class InPhase(Relay):
     """Passes on what its callbacks are told while one policy trains, and nothing else.
 
     The heads' phase comes before the tail's. What it reaches is no result of the depth
@@ -49,6 +44,8 @@ class InPhase(keras.callbacks.Callback):
         kept: What a tuner's checkpoint keeps the weights of: the model's own layers.
         folder: Where the fit's state is, if it may go on from one.
     """
+
+    by_phase = True
 
     def __init__(
         self,
@@ -104,17 +101,6 @@ def _remind(checkpoint: SaveBestEpoch, epochs: Sequence[Mapping[str, float]]) ->
         checkpoint.on_epoch_end(len(epochs) - 1, epochs[-1])
 
 
-def _passing(hook: str) -> Callable[..., None]:
-    def told(self: InPhase, *arguments: Any, logs: Any = None) -> None:
-        self.tell(hook, *arguments, *([] if logs is None else [logs]))
-
-    return told
-
-
-for _hook in HOOKS:
-    setattr(InPhase, _hook, _passing(_hook))
-
-
 class Finite(keras.callbacks.Callback):
     """Ends a trial whose loss is no number any more: KerasTuner marks it and goes on."""
 
@@ -131,7 +117,9 @@ class Finite(keras.callbacks.Callback):
 BUILT_WITH = ("dropout", "train_batch_norm", "preprocessing", "loss_weights", "positive_weights")
 """Options that go to `create_model`; the others go to `fit`."""
 
-SET_HERE = ("model", "train", "validation_data", "epochs", "cache", "resume", "seed")
+SET_HERE = (
+    "model", "train", "validation_data", "epochs", "cache", "resume", "seed", "class_weight",
+)  # fmt: skip
 """What `fit` takes that is no option of a trial."""
 
 NO_OPTIONS = {*SET_HERE, "dropout", "callbacks", "verbose", "budget"}
@@ -313,7 +301,8 @@ def check_objective(
         val = any(name.startswith("val_") for name in there)
         raise InputError(
             f"Trials cannot be compared by {missing[0]!r}.{nearest(missing[0], there)} There are: "
-            f"{', '.join(there)}." + ("" if val else " The data have no val part: give one.")
+            f"{', '.join(there)}."
+            + ("" if val else " The data have no val part with known labels: give one.")
         )
 
 

@@ -101,7 +101,7 @@ def run_job(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> Outcome
     """
     kept = _read(job.folder)
     if kept is None or not _answers(kept, read_record(job.folder, hypermodel.tasks), job):
-        _check_val(hypermodel.tasks, data)
+        check_val(hypermodel.tasks, data)
         begun, told = time.monotonic(), _about(hypermodel, job)
         told |= _run(hypermodel, data, job)
         kept = told | {"seconds": time.monotonic() - begun}
@@ -237,8 +237,16 @@ def _predicted(
     return stored_scores(model, data, "val", cache=hypermodel.cache, engine=hypermodel.engine)
 
 
-def _check_val(tasks: Sequence[Task], data: Manifest) -> None:
-    """Refuse a val part that scores nothing before anything is trained."""
+def check_val(tasks: Sequence[Task], data: Manifest) -> None:
+    """Refuse a val part that scores nothing, before anything is made or trained.
+
+    Args:
+        tasks: What the trials predict.
+        data: A Manifest with a val part.
+
+    Raises:
+        InputError: Where no task can be scored there.
+    """
     val = data.split("val").certain()
     _score(tasks, val.labels(), {t.name: np.zeros((len(val), len(t.classes))) for t in tasks})
 

@@ -15,6 +15,7 @@ import typer
 from PIL import Image
 
 from kerastl.cli.main import app
+from kerastl.errors import InputError
 from tests.support.commands import ROOT, SCRIPT, kerastl
 from tests.support.networks import small_network, stripes
 
@@ -64,6 +65,23 @@ def test_train_lists_exactly_the_bad_pictures(run, odd_folder):
     assert bad["empty.png"] == "empty file"
     assert "Skipped: 3 files\n" in told
     assert len(pd.read_csv(folder / "predictions.csv")) == 54
+
+
+def test_random_weights_train_whole_unless_layers_are_given(
+    stripes_folder, tmp_path, inside, monkeypatch
+):
+    def stop(*_, trainable, train_batch_norm=False, **__):
+        raise InputError(f"{trainable}, BatchNorm {train_batch_norm}")
+
+    monkeypatch.setattr("kerastl.models.factories.create_model", stop)
+    words = "Random weights: all layers train, BatchNorm too, from the first epoch on."
+    args = ["train", stripes_folder, "--weights", "none"]
+    told = inside(*args, cwd=tmp_path, code=2)
+    assert words in told
+    assert "Error: True, BatchNorm True" in told
+    told = inside(*args, "--trainable", "stage4", cwd=tmp_path, code=2)
+    assert words not in told
+    assert "Error: stage4, BatchNorm False" in told
 
 
 def test_train_shows_the_plan_the_scores_and_what_to_type_next(run):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerastl import terminal
 from kerastl.errors import InputError
 from kerastl.models.factories import classifier
 from kerastl.models.graph import weights_digest
@@ -34,6 +35,37 @@ def trained(model):
 )
 def test_policies(model, policy, expected):
     assert trained(set_trainable(model, policy)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "frozen"),
+    [
+        # conv1 224, branch 584, conv2 876, and BatchNorm 32 and 48, of 1,764 weights in all
+        ({"trainable": False}, "1,764 of the 1,764"),
+        ({"trainable": "stage1"}, "888 of the 1,764"),
+        ({"trainable": True}, "80 of the 1,764"),
+        ({"trainable": True, "train_batch_norm": True}, None),
+    ],
+)
+def test_random_layers_that_stay_frozen_are_told_of(network, monkeypatch, caplog, options, frozen):
+    monkeypatch.setattr(terminal, "_warned", set())
+    for _ in range(2):
+        classifier(network(), ["a", "b"], **options)
+    told = [m for m in caplog.messages if "look untrained" in m]
+    if frozen is None:
+        assert told == []
+        return
+    [words] = told
+    assert words.startswith(f"{frozen} weights of small are frozen and look untrained")
+    assert "trainable=True and train_batch_norm=True" in words
+
+
+def test_trained_layers_may_be_frozen(network, monkeypatch, caplog):
+    monkeypatch.setattr(terminal, "_warned", set())
+    own = network()
+    own.get_layer("conv1").bias.assign(np.full(8, 0.01))
+    classifier(own, ["a", "b"])
+    assert "look untrained" not in caplog.text
 
 
 def test_batch_norm_stays_frozen_unless_asked_for(model):

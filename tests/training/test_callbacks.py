@@ -7,101 +7,19 @@ import pytest
 from rich.console import Console
 
 from kerastl.errors import InputError
-from kerastl.models.factories import classifier
 from kerastl.terminal import bar
 from kerastl.training import callbacks
-from kerastl.training.callbacks import FILE, Resume, counts_batches
-from kerastl.training.fitting import fit
-
-
-class Spy(keras.callbacks.Callback):
-    """Writes down what it is called with, and what its model says of a picture."""
-
-    def __init__(self, image, stop_after=99):
-        super().__init__()
-        self.image, self.stop_after = image, stop_after
-        self.calls, self.answers = [], []
-
-    def on_train_begin(self, logs=None):
-        self.calls.append(("begin", self.params["epochs"], self.params["steps"]))
-        self.calls.append(type(self.model.optimizer).__name__)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.calls.append(("batch", batch, sorted(logs)))
-
-    def on_test_end(self, logs=None):
-        self.calls.append(("test", sorted(logs)))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.calls.append(("epoch", epoch, sorted(logs)))
-        self.answers.append(self.model(self.image, training=False).numpy())
-        self.answers.append(float(self.model.optimizer.learning_rate))
-        if len(self.answers) >= 2 * self.stop_after:
-            self.model.stop_training = True
-
-
-@pytest.fixture
-def spied(network, striped):
-    def fitted(cache, **options):
-        images, codes = striped(40)
-        model = classifier(network(), ["across", "down"], trainable="stage1", dropout=0.3)
-        spy = Spy(images[:2], **options)
-        history = fit(model, (images, codes), (images, codes), epochs=2, head_epochs=1,
-                      batch_size=16, cache=cache, callbacks=[spy], verbose=0)  # fmt: skip
-        return spy, history, model
-
-    return fitted
-
-
-def test_a_callback_sees_the_same_live_and_cached(spied):
-    """The same calls with the same words, and as its model the whole one, that trains."""
-    cached, live = (spied(cache)[0] for cache in (True, False))
-    assert cached.calls == live.calls
-    assert cached.calls[:2] == [("begin", 1, 3), "DepthwiseAdamW"]
-    assert len(cached.answers) == 6
-    for one, other in zip(cached.answers, live.answers, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-    assert np.abs(cached.answers[0] - cached.answers[-2]).max() > 1e-4
-
-
-@pytest.mark.parametrize("cache", [True, False])
-def test_a_callback_may_end_a_phase(spied, cache):
-    _, history, _ = spied(cache, stop_after=2)
-    assert history.history["phase"] == ["heads", "tail"]
-
-
-def test_a_checkpoint_of_the_tail_is_the_whole_model(network, striped, tmp_path):
-    images, codes = striped(40)
-    model = classifier(network(), ["across", "down"], trainable="stage1")
-    path = tmp_path / "best.keras"
-    keep = keras.callbacks.ModelCheckpoint(path, monitor="val_loss")
-    fit(model, (images, codes), (images, codes), epochs=1, cache=True, callbacks=[keep],
-        verbose=0)  # fmt: skip
-    loaded = keras.models.load_model(path)
-    np.testing.assert_allclose(
-        loaded.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("cache", [True, False])
-def test_the_models_own_optimizer_is_there_afterwards(spied, cache):
-    model = spied(cache)[2]
-    assert type(model.optimizer) is keras.optimizers.AdamW
-    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
-
-
-@pytest.mark.parametrize(
-    ("callback", "counts"),
-    [
-        (keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None), True),
-        (keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None), False),
-        (keras.callbacks.TerminateOnNaN(), True),
-        (keras.callbacks.EarlyStopping(), False),
-        (Spy(None), True),
-    ],
+from kerastl.training.callbacks import (
+    FILE,
+    Resume,
+    Unwatched,
 )
-def test_who_counts_batches(callback, counts):
-    assert counts_batches(callback) == counts
+
+
+def test_figures_of_a_task_that_is_not_watched_are_left_out():
+    logs = dict.fromkeys(["loss", "val_loss", "a_loss", "val_a_loss", "val_a_b_loss"], 0.0)
+    Unwatched(["a"], ["a", "a_b"]).on_epoch_end(0, logs)
+    assert list(logs) == ["loss", "val_loss", "a_loss", "val_a_b_loss"]
 
 
 def test_without_a_folder_nothing_is_kept(network):

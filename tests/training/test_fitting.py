@@ -10,9 +10,15 @@ from kerastl.data.manifest import Manifest
 from kerastl.data.readers.tabular import read_folder
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
-from kerastl.models.factories import classifier, create_model, multitask_classifier
+from kerastl.models.factories import (
+    classifier,
+    compile_model,
+    create_model,
+    multitask_classifier,
+)
 from kerastl.models.trainable import set_trainable
 from kerastl.training.fitting import _batch_size, fit
+from kerastl.training.optimizers import RATES, chosen_rates
 
 QUIET = {"verbose": 0, "batch_size": 16}
 
@@ -211,6 +217,56 @@ def test_a_task_without_a_known_label_is_refused(network, striped, unknown):
     fit(model, (images, known), (images, labels), epochs=1, **QUIET)
 
 
+def test_training_data_of_which_nothing_is_known_are_refused(network, striped):
+    images, unknown = striped(8)[0], np.full(8, -1)
+    for given in ((images, unknown), batches(images, unknown)):
+        with pytest.raises(InputError, match="Nothing could be learnt") as caught:
+            fit(make(network), given, epochs=1, **QUIET)
+        assert caught.value.faults == ("label: none of its 8 labels for training is known",)
+
+
+def batches(images, labels):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(3)
+
+
+@pytest.mark.parametrize(
+    ("form", "cache"),
+    [("arrays", "auto"), pytest.param("dataset", False, marks=pytest.mark.slow)],
+)
+def test_validation_of_which_nothing_is_known_is_none(network, data, caplog, form, cache):
+    """It would have a loss of 0 in the first epoch, which no other betters."""
+    unknown = data[0][:8], np.full(8, -1)
+    given = batches(*unknown) if form == "dataset" else unknown
+    found = [
+        fit(make(network), data, validation, epochs=2, batch_size=16, cache=cache).history
+        for validation in (None, given)
+    ]
+    assert found[0] == found[1]
+    [warned] = [m for m in caplog.messages if "for validation" in m]
+    assert warned == (
+        "None of the 8 labels for validation is known. The fit goes on as without validation "
+        "data: no best epoch is chosen. Put pictures with known labels there."
+    )
+
+
+def test_a_task_that_validation_tells_nothing_of_is_said(network, data, caplog):
+    """The other tasks choose the epoch, and there is no figure of that one."""
+    images, codes = data
+    tasks = [Task("seen", ["x", "y"], "binary"), Task("lost", ["u", "v"])]
+    model = multitask_classifier(network(), tasks)
+    validation = images[:9], {"seen": codes[:9], "lost": np.full(9, -1)}
+    history = fit(model, (images, {"seen": codes, "lost": codes}), validation, epochs=2,
+                  batch_size=16, verbose=1)  # fmt: skip
+    [warned] = [m for m in caplog.messages if "for validation" in m]
+    assert warned == (
+        "lost: none of its 9 labels for validation is known, so the other tasks alone choose the "
+        "best epoch. Put pictures with known labels of it there."
+    )
+    measured = [name for name in history.history if name.startswith("val_")]
+    assert measured == ["val_loss", "val_seen_accuracy", "val_seen_auc", "val_seen_loss"]
+    np.testing.assert_allclose(history.history["val_loss"], history.history["val_seen_loss"])
+
+
 def test_a_policy_can_make_a_task_learnable_and_is_part_of_a_fit(network, stripes_folder, tmp_path):
     data = read_folder(stripes_folder)
     task = Task("odd", ["no", "yes"], "binary")
@@ -232,6 +288,62 @@ def test_options_of_ones_own_compile_are_kept(network, data):
     model.compile("sgd", loss, metrics=[top2])
     history = fit(model, data, epochs=1, **QUIET)
     assert history.history["top2"] == [1.0, 1.0]
+
+
+def test_an_optimizer_of_ones_own_trains_in_both_phases(network, data):
+    """SGD by hand gives the same weights: its rate, its momentum, anew in the tail's phase."""
+    own = make(network, dropout=0)
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    fit(compile_model(own, optimizer=optimizer), data, epochs=1, head_epochs=1, batch_size=80,
+        verbose=0)  # fmt: skip
+    assert type(own.optimizer) is keras.optimizers.SGD
+    plain = make(network, trainable=False, dropout=0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for policy in (False, "stage1"):
+        set_trainable(plain, policy)
+        plain.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)
+        plain.fit(*data, batch_size=80, shuffle=False, verbose=0)
+    np.testing.assert_allclose(weights(own), weights(plain), atol=1e-5)
+
+
+def test_a_schedule_of_ones_own_is_followed_and_a_state_is_of_it(network, data, tmp_path):
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([5, 10], [0.4, 0.2, 0.1])
+    model = compile_model(make(network), optimizer=keras.optimizers.SGD(schedule))
+    options = {"epochs": 3, "head_epochs": 2, "resume": tmp_path, **QUIET}
+    history = fit(model, data, **options)
+    np.testing.assert_allclose(history.history["learning_rate"], [0.4, 0.2, 0.4, 0.2, 0.1])
+    with pytest.raises(InputError, match="other settings") as caught:
+        fit(make(network), data, **options)
+    assert any(fault.startswith("optimizer: then {") for fault in caught.value.faults)
+
+
+def test_rates_beside_an_optimizer_of_ones_own_are_refused(network, data):
+    model = compile_model(make(network), optimizer=keras.optimizers.SGD(0.1))
+    with pytest.raises(InputError, match="SGD, which trains as it is. Leave learning_rate, war"):
+        fit(model, data, epochs=1, learning_rate=1e-3, warmup=0.2, **QUIET)
+
+
+def test_what_cannot_be_made_again_is_named(network, data):
+    class Own(keras.optimizers.SGD):
+        pass
+
+    model = make(network)
+    model.compile(Own(0.1), "mse")
+    with pytest.raises(InputError, match="cannot be made again for each phase .*'Own'"):
+        fit(model, data, epochs=1, **QUIET)
+
+
+def test_class_weights_are_refused_with_the_way_out(network, data):
+    with pytest.raises(InputError, match="no class_weight.*positive_weights=.*cache=False"):
+        fit(make(network), data, epochs=1, class_weight={0: 1.0, 1: 5.0}, **QUIET)
+
+
+def test_a_rate_for_plain_fit_is_said(network, caplog):
+    nothing = dict.fromkeys(RATES)
+    assert chosen_rates(nothing, make(network), None) == RATES
+    assert "plain model" not in caplog.text
+    chosen_rates(nothing, make(network, learning_rate=1e-4), None)
+    assert "The learning rate 0.0001 of the compiled model is that of plain model" in caplog.text
 
 
 @pytest.mark.parametrize(

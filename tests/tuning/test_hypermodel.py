@@ -360,7 +360,7 @@ def test_an_objective_that_no_trial_has(data, tmp_path):
         tuner("random", model, tmp_path, objective=objective).search(data, epochs=1, verbose=0)
     assert "no val part" not in str(error.value)
     train = data.split("train")
-    with pytest.raises(InputError, match="'val_loss'.*The data have no val part: give one"):
+    with pytest.raises(InputError, match="'val_loss'.*no val part with known labels: give one"):
         tuner("random", model, tmp_path, overwrite=True).search(train, epochs=1, verbose=0)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import keras_tuner
 import numpy as np
@@ -196,6 +197,16 @@ def test_a_trial_that_diverges_is_marked_and_left(data, tmp_path):
     assert status[1e-3] == "done"
     assert "finite" in status[1e30]
     assert result.values["learning_rate"] == 1e-3
+
+
+def test_a_val_part_without_known_labels_is_refused_before_any_work(data, tmp_path):
+    columns = [c for task in data.tasks for c in task.columns]
+    val = data.frame["split"] == "val"
+    unknown = {c: data.frame[c].mask(val, -1) for c in columns}
+    bare = replace(data, frame=data.frame.assign(**unknown))
+    with pytest.raises(InputError, match="in val no task has certain labels of two classes"):
+        search("MobileNet", bare, folder=tmp_path / "search", trials=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_faults_of_the_arguments_all_at_once(data, tmp_path):
