@@ -257,7 +257,7 @@ class Block:
         part: The file that their scores are kept in.
         key: What decides the scores.
         paths: The pictures.
-        stamps: Of each, a digest of path, size and time; None where there is no file.
+        stamps: Of each; None where there is no file.
     """
 
     part: Path
@@ -327,7 +327,7 @@ def _found(block: Block, predictor: Predictor) -> Scored | None:
     except DamagedPart as fault:
         log.warning("Stored predictions are made anew: %s: %s.", block.part, fault)
         return None
-    # What could not be opened then may be now, with the same size and time.
+    # What could not be opened then may be now, with the same stamp.
     for at, cause in scored.errors.items():
         if read_or_cause(block.paths[at], predictor.image_size) != cause:
             return None
@@ -360,11 +360,11 @@ def _worker(predictor: Predictor, batch_size: int, told: Told | None, block: Blo
 
 
 def _wait_until_settled(paths: Sequence[str]) -> None:
-    """A file's time tells a later change only when the clock has gone on by a tick."""
+    """A file's change time tells a later change only when the clock has gone on by a tick."""
     times = []
     for path in paths:
         try:
-            times.append(os.stat(path).st_mtime)
+            times.append(os.stat(path).st_ctime)
         except (OSError, ValueError):  # told when it is read
             continue
     rest = max(times, default=0.0) + SETTLED - time.time()

@@ -59,7 +59,7 @@ def _host() -> str:
 
 
 _HOST = _host()
-_verified: set[tuple[str, int, int]] = set()
+_verified: set[tuple[str, int, int, int, int]] = set()
 
 
 class Damaged(ValueError):
@@ -166,7 +166,8 @@ def check_shard(shard: Shard, *, anew: bool = True) -> tuple[tuple[int, ...], np
     """
     try:
         status = os.stat(shard.path)
-        seen = (str(shard.path), status.st_size, status.st_mtime_ns)
+        seen = (str(shard.path), status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+                status.st_ino)  # fmt: skip
         if anew or seen not in _verified:
             if _checksum(shard.path) != shard.checksum:
                 raise Damaged("its checksum is wrong: cut short, or a changed bit")
