@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kerastl import backend
 from kerastl.errors import InputError, shorten
 from kerastl.terminal import quiet
 
@@ -74,8 +75,11 @@ def loading() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    backend.take()
     with quiet(tell=True):
         yield
+    while backend.notes:
+        err.print(Text(f"note: {backend.notes.pop(0)}"), soft_wrap=True)
 
 
 @contextlib.contextmanager
