@@ -1,9 +1,13 @@
 """Files of identical content."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
-from kerastl.errors import InputError
-from kerastl.files import as_folder, replacing, same_content, write_json
+from kerastl import files
+from kerastl.errors import DiskError, InputError
+from kerastl.files import as_folder, replacing, same_content, writable, write_json, writing
 
 
 def test_a_failure_leaves_the_older_file_and_nothing_else(tmp_path):
@@ -64,3 +68,40 @@ def test_files_that_cannot_be_read_are_nobodys_copy(unprivileged):
     for path in paths:
         path.chmod(0)
     assert same_content([str(p) for p in paths]).tolist() == [0, 1]
+
+
+def test_a_full_disk_is_told_with_its_room_and_leaves_the_older_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(DiskError) as caught, replacing(path), open("/dev/full", "wb") as full:
+        full.write(b"0" * 100_000)
+    assert caught.value.full
+    told = str(caught.value)
+    assert told.startswith(f"Nothing can be written to {path}: no space left on device (")
+    assert "B are free). What was written before is whole. Make room" in told
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert '"a": 1' in path.read_text()
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_any_work(unprivileged):
+    assert writable(unprivileged / "new").is_dir()
+    assert not list((unprivileged / "new").iterdir())
+    (unprivileged / "new").chmod(0o555)
+    for place in (unprivileged / "new", unprivileged / "new" / "below"):
+        with pytest.raises(DiskError, match="Nothing can be written to .*: permission denied"):
+            writable(place)
+    with pytest.raises(DiskError, match="permission denied") as caught:
+        write_json(unprivileged / "new" / "a.json", {})
+    assert not caught.value.full
+
+
+def test_what_is_no_fault_of_the_disk_stays_as_it_is():
+    for error in (OSError(errno.EINVAL, "odd"), OSError("no number"), ValueError("other")):
+        with pytest.raises(type(error)) as caught, writing("a"):
+            raise error
+        assert caught.value is error
+
+
+def test_room_is_told_of_a_folder_that_is_not_there(tmp_path):
+    assert files.free_bytes(tmp_path / "a" / "b") > 0
+    assert files.free_bytes(Path("/proc/self/nothing/below")) >= 0

@@ -97,9 +97,11 @@ def curve(
     options = {"epochs": epochs, **given(image_size=image_size)}
     words = reading(task, unknown, unsure, uncertain)
     with loading():
+        from kerastl.cli.claims import claim
         from kerastl.cli.runs import named_backbone, open_data
         from kerastl.experiments.curves.measuring import learning_curve
 
+    claim(out)
     makers = named_candidates(candidates)
     manifest = open_data(data, seed=seed, **words)
     count = len(manifest.split("train"))

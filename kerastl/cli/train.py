@@ -185,11 +185,13 @@ def evaluate(
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
         from kerastl.cli.runs import open_held_out
-        from kerastl.files import replacing
+        from kerastl.files import replacing, writable
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
 
+    if out is not None:
+        writable(out)
     words = reading(task, unknown, unsure, None)
     manifest = open_held_out(model, data, seed=seed, **words)
     in_run = model / MODEL
@@ -227,9 +229,13 @@ def predict(
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"Expected --out to end in .csv or .json. Received: {out}.")
     with loading():
-        from kerastl.files import replacing
+        from kerastl.files import replacing, writable
         from kerastl.inference.prediction import predict as predict_pictures
 
+    if out is not None:
+        writable(out.parent)
+        if out.is_dir():
+            raise InputError(f"Expected --out with a file. Received: {out}, which is a folder.")
     with steps_shown() as progress:
         shown = partial(progress, "pictures")
         frame = predict_pictures(

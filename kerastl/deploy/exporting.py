@@ -33,7 +33,7 @@ from kerastl.deploy.formats import DEFAULT, FORMATS, check_formats
 from kerastl.deploy.tflite_facts import advice, measure_latency, read_facts, slowness
 from kerastl.deploy.writers import RUNNERS, ports, size_of, write_format
 from kerastl.errors import InputError
-from kerastl.files import as_folder, sha256
+from kerastl.files import as_folder, disk_error, sha256, writable
 from kerastl.inference.evaluation import batches_of, held_out
 from kerastl.inference.predictors import KerasPredictor, Predictor
 from kerastl.inference.sidecar import read_sidecar, sidecar_of, update_report, write_sidecar
@@ -201,11 +201,11 @@ def export(
     model = tflite.in_float32(model)
     tflite.image_spec(model, "uint8", 1)  # raises where the size is open
     ours = KerasPredictor(model)
+    writable(folder)
     images = _calibration(ours, calibration, seed) if "int8" in chosen else None
     batches, source = _evaluation(ours, calibration, evaluation, seed)
     batches = _begun(batches)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
             causes = {f: write_format(model, f, Path(work) / FORMATS[f].file, images)
                       for f in chosen}  # fmt: skip
@@ -214,7 +214,7 @@ def export(
             report = keep(model, ours, folder, Path(work), report)
     except OSError as error:
         cause = error.strerror or str(error)
-        raise InputError(
+        raise disk_error(error, folder) or InputError(
             f"The export into {folder} could not be written: {cause}. No file is half written."
         ) from error
     _raise_refused(report)

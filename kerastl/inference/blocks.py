@@ -21,7 +21,7 @@ from kerastl.data.batches import ordered_map
 from kerastl.data.pictures import PictureError, load_picture
 from kerastl.data.tasks import Task
 from kerastl.distributed.blocks import run_blocks
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 from kerastl.features import recipe
 from kerastl.features.extraction import Progress
 from kerastl.features.store.index import SETTLED, stamp
@@ -35,7 +35,7 @@ from kerastl.features.store.records import (
 )
 from kerastl.features.store.shards import sweep
 from kerastl.features.store.store import USED
-from kerastl.files import DIGEST, file_digest
+from kerastl.files import DIGEST, file_digest, writable
 from kerastl.inference import sidecar
 from kerastl.inference.predictors import KerasPredictor, Predictor, load_predictor
 from kerastl.models.graph import network_key
@@ -295,6 +295,8 @@ def kept_scores(
     every = _blocks(folder, key, paths)
     found = [_found(block, predictor) for block in every]
     missing = [block for block, scored in zip(every, found, strict=True) if scored is None]
+    if missing:
+        writable(folder)
     count = Count(progress, len(paths), len(paths) - sum(len(b.paths) for b in missing))
     if ray is None:
         here = functools.partial(_worker, predictor, batch_size, count.add)
@@ -409,5 +411,5 @@ def _made(folder: Path) -> Path:
         sweep(folder)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise InputError(f"There can be no cache folder {folder}: {why}.") from error
+        raise DiskError(f"There can be no cache folder {folder}: {why}.") from error
     return folder

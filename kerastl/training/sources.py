@@ -291,8 +291,8 @@ class Source:
         if budget is not None and taken + needed > budget:
             raise InputError(
                 f"The features take {size(needed)}, and the budget is {size(budget)}, of which "
-                f"{size(taken)} are taken. Choose a later cut, fewer views or a larger budget, "
-                "or cache=False: every epoch then runs the whole network."
+                f"{size(taken)} are taken. Choose a later cut or a larger budget. Or give "
+                "fewer views=, or cache=False: every epoch then runs the whole network."
             )
         return None, None
 

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 from kerastl.files import DIGEST, file_digest, replacing
 
 LARGEST_JSON = 4 * 1024**2
@@ -124,11 +124,11 @@ def publish(path: Path, data: Iterable[bytes | memoryview]) -> None:
     try:
         with replacing(path, unfinished), open(unfinished, "wb") as file:
             file.writelines(data)
-    except OSError as error:
+    except OSError as error:  # the folder is gone, or a network is
         why = (error.strerror or str(error)).lower()
-        raise InputError(
+        raise DiskError(
             f"Nothing can be stored in {path.parent}: {why}. What was stored before is "
-            "kept: make room, or give another cache folder, and call again."
+            "kept: give another cache folder, or call again."
         ) from error
 
 

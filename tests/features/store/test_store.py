@@ -302,7 +302,7 @@ def test_the_budget_is_held_before_anything_is_made(tmp_path):
     text = str(caught.value)
     assert "new features take 5.0 MB" in text
     assert f"of which {size(used)} are taken" in text
-    assert "Choose a later cut, fewer views" in text
+    assert "Choose a later cut, another cache folder or a larger budget" in text
     assert "m add 1x3: " in text
     check_room(tmp_path, 0, 0)  # what is there already may be used
     with pytest.raises(InputError, match="budget= in bytes"):
@@ -328,7 +328,7 @@ def test_a_disk_that_is_full_after_all_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("kerastl.features.store.shards.os.replace", full)
     store.add([key(9)], values(9))
-    with pytest.raises(InputError, match="Nothing can be stored in .*: no space left on device"):
+    with pytest.raises(InputError, match="Nothing can be written .*: no space left on device"):
         store.finish()
     assert not list(store.folder.glob(".*.tmp"))
 
