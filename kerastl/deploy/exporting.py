@@ -201,10 +201,10 @@ def export(
     model = tflite.in_float32(model)
     tflite.image_spec(model, "uint8", 1)  # raises where the size is open
     ours = KerasPredictor(model)
-    writable(folder)
     images = _calibration(ours, calibration, seed) if "int8" in chosen else None
     batches, source = _evaluation(ours, calibration, evaluation, seed)
     batches = _begun(batches)
+    writable(folder)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
             causes = {f: write_format(model, f, Path(work) / FORMATS[f].file, images)
