@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from kerastl.errors import InputError
@@ -22,15 +23,15 @@ except ImportError:  # Windows, where only the numbers of runs are kept apart
 CLAIM = ".running"
 """A file in the folder that is locked meanwhile; its text says by whom."""
 
-_held: dict[Path, tuple[int, bool]] = {}
+_held: dict[Path, tuple[int, list[Path]]] = {}
 
 
-def claim(path: str | Path, *, made: bool = False) -> Path:
+def claim(path: str | Path, made: Sequence[Path] = ()) -> Path:
     """Have a folder for this process alone, until the verb or the process ends.
 
     Args:
         path: The folder; it is made.
-        made: Whether it was made for this, and goes again where nothing is written to it.
+        made: Folders that were made for it, which go again where nothing is written to it.
 
     Raises:
         InputError: Where another process is at work in it, or a file is in its place.
@@ -49,9 +50,9 @@ def claim(path: str | Path, *, made: bool = False) -> Path:
 
     folder = as_folder(path)
     with writing(folder):
-        made = made or not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
         place = folder.absolute()
+        made = [*made, *_missing(place)]
+        folder.mkdir(parents=True, exist_ok=True)
         if place not in _held:
             _held[place] = _locked(place / CLAIM), made
     return folder
@@ -78,14 +79,19 @@ def claim_next(home: Path, number: int) -> Path:
     from kerastl.files import as_folder, writing
 
     with writing(home):
-        as_folder(home).mkdir(parents=True, exist_ok=True)
+        made = _missing(as_folder(home).absolute())
         while True:
             try:
-                (home / str(number)).mkdir()
+                (home / str(number)).mkdir(parents=True)
                 break
             except FileExistsError:
                 number += 1
-    return claim(home / str(number), made=True)
+    return claim(home / str(number), [(home / str(number)).absolute(), *made])
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folders that would have to be made, the lowest first."""
+    return [part for part in (folder, *folder.parents) if not part.exists()]
 
 
 def release_all() -> None:
@@ -95,9 +101,9 @@ def release_all() -> None:
         with contextlib.suppress(OSError):
             (folder / CLAIM).unlink()
         os.close(handle)
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with contextlib.suppress(OSError):  # one that holds something ends it
+            for empty in made:
+                empty.rmdir()
 
 
 def _locked(file: Path) -> int:

@@ -46,7 +46,7 @@ def test_runs_begun_together_have_a_number_each(tmp_path):
     for process in processes:
         process.communicate("\n")
     assert sorted(numbers) == ["1", "2", "3", "4"]
-    assert not list((tmp_path / "runs").iterdir()), "nothing was written to them"
+    assert not list((tmp_path / "runs").glob("*")), "nothing was written to them"
 
 
 def test_a_folder_in_use_is_refused_and_that_of_a_killed_process_is_not(tmp_path):
@@ -66,6 +66,7 @@ def test_a_folder_in_use_is_refused_and_that_of_a_killed_process_is_not(tmp_path
 def test_a_folder_is_given_free_and_goes_where_nothing_was_written_to_it(tmp_path):
     (tmp_path / "mine").mkdir()
     claim(tmp_path / "mine")
+    claim_next(tmp_path / "a" / "b", 1)
     claim_next(tmp_path / "runs", 1)
     (claim_next(tmp_path / "runs", 1) / "model.keras").touch()
     release_all()
