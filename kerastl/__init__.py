@@ -10,7 +10,10 @@
 Names load on first use, so `import kerastl` loads neither Keras nor TensorFlow.
 """
 
+from kerastl import backend
 from kerastl.lazy import lazy_names
+
+backend.choose()
 
 __version__ = "0.1.0"
 

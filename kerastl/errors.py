@@ -28,6 +28,16 @@ class InputError(ValueError):
         super().__init__("\n  ".join([message, *shorten(self.faults)]))
 
 
+class DiskError(InputError):
+    """A place that nothing can be written to; what was there is whole.
+
+    Attributes:
+        full: Whether it is for want of room.
+    """
+
+    full = False
+
+
 def shorten(lines: Sequence[str], most: int = SHOWN) -> list[str]:
     """The first `most` lines, and a line that counts the rest.
 

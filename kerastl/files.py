@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 
 
 def hold_to(path: Path, given: Mapping[str, str], other: str, damaged: str) -> None:
@@ -68,6 +71,7 @@ def as_folder(path: str | Path) -> Path:
 
     Raises:
         InputError: Where a file is in its place, or in that of a folder above it.
+        DiskError: Where one above it may not be looked into.
 
     Example:
         >>> as_folder(os.path.join(os.devnull, "run"))
@@ -75,10 +79,114 @@ def as_folder(path: str | Path) -> Path:
         kerastl.errors.InputError: Expected a folder. Received: ...null, which is a file.
     """
     folder = Path(path)
-    there = next((part for part in (folder, *folder.parents) if part.exists()), None)
+    with writing(folder):
+        there = next((part for part in (folder, *folder.parents) if part.exists()), None)
     if there is not None and not there.is_dir():
         raise InputError(f"Expected a folder. Received: {there}, which is a file.")
     return folder
+
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ENOTDIR,
+          errno.EISDIR, errno.EMFILE, errno.ENFILE}  # fmt: skip
+"""What the world, and not a fault of the program, has against a file that is written."""
+
+
+def disk_error(error: OSError, path: str | Path | None) -> DiskError | None:
+    """What is said of a disk that is full or closed; None for another error.
+
+    Args:
+        error: What was raised.
+        path: The file or folder that was to be written, if it is known.
+
+    Example:
+        >>> print(disk_error(OSError(errno.EROFS, "Read-only file system"), "/cdrom/a.csv"))
+        Nothing can be written to /cdrom/a.csv: read-only file system. Write to another folder, ...
+        >>> disk_error(OSError(errno.EINVAL, "Invalid argument"), "a.csv") is None
+        True
+    """
+    if error.errno not in FULL | CLOSED:
+        return None
+    why, where = os.strerror(error.errno).lower(), "" if path is None else f" to {path}"
+    if error.errno not in FULL:
+        return DiskError(
+            f"Nothing can be written{where}: {why}. Write to another folder, or make this one "
+            "writable."
+        )
+    free = "" if path is None else f" ({size(free_bytes(Path(path)))} are free)"
+    told = DiskError(
+        f"Nothing can be written{where}: {why}{free}. What was written before is whole. Make room, "
+        "or write to another disk, and call again."
+    )
+    told.full = True
+    return told
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Say of a disk that is full or closed what it is, and where.
+
+    Args:
+        path: What the block writes.
+
+    Raises:
+        DiskError: Instead of the OSError.
+
+    Example:
+        >>> with writing("a.csv"):
+        ...     raise OSError(errno.ENOSPC, "")
+        Traceback (most recent call last):
+        kerastl.errors.DiskError: Nothing can be written to a.csv: no space left on device (...
+    """
+    try:
+        yield
+    except OSError as error:
+        if (told := disk_error(error, path)) is None:
+            raise
+        raise told from error
+
+
+def writable(path: str | Path) -> Path:
+    """Make a folder and write a byte in it, so that long work does not end at a closed one.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        DiskError: Where it cannot be made or written.
+        InputError: Where a file is in its place.
+
+    Example:
+        >>> writable(tempfile.mkdtemp()).is_dir()
+        True
+    """
+    folder = as_folder(path)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    return folder
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that are free on the disk that holds a path, which need not be there."""
+    for there in (path.absolute(), *path.absolute().parents):
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(there).free
+    return 0
+
+
+def size(count: int) -> str:
+    """Bytes in words.
+
+    Example:
+        >>> size(1_500_000), size(2_000_000_000), size(12)
+        ('1.5 MB', '2.0 GB', '12 bytes')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
 
 
 @contextlib.contextmanager
@@ -93,9 +201,9 @@ def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path
 
     Raises:
         InputError: Where a file is in the place of the folder.
+        DiskError: Where the disk is full, or closed to this process.
 
     Example:
-        >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.txt"
         >>> with replacing(path) as unfinished:
         ...     n = unfinished.write_text("whole")
@@ -103,13 +211,16 @@ def replacing(path: str | Path, unfinished: Path | None = None) -> Iterator[Path
         'whole'
     """
     path = Path(path)
-    as_folder(path.parent).mkdir(parents=True, exist_ok=True)
+    folder = as_folder(path.parent)
     unfinished = unfinished or path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield unfinished
+            os.replace(unfinished, path)
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, values: Any) -> Path:

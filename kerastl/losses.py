@@ -9,7 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastl import backend
 from kerastl.errors import InputError
+
+backend.check()
 
 NORMALIZERS = ("examples", "known", "known_per_example")
 HUGE = 1e30  # gamma times a logit beyond it could be infinite in float32, its gradient NaN

@@ -7,7 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastl import backend
 from kerastl.errors import InputError
+
+backend.check()
 
 # They average over the labels of an example before they look at weights.
 AVERAGING = (

@@ -11,10 +11,10 @@ from tests.support.commands import PACKAGE, ROOT, loaded_after
 # Rooms and single files, lowest first. A module imports from those before its own, and within its
 # own room in any order that is no circle.
 ORDER = (
-    "lazy", "errors", "files", "terminal", "plotting", "distributed", "data", "data.readers",
-    "scoring", "losses", "layers", "metrics", "models", "features.store", "features", "training",
-    "inference", "pipelines", "tuning", "deploy", "deploy.preview", "experiments",
-    "experiments.curves", "cli",
+    "lazy", "errors", "backend", "files", "terminal", "plotting", "distributed", "data",
+    "data.readers", "scoring", "losses", "layers", "metrics", "models", "features.store",
+    "features", "training", "inference", "pipelines", "tuning", "deploy",
+    "deploy.preview", "experiments", "experiments.curves", "cli",
 )  # fmt: skip
 NO_KERAS = ("data", "data.readers", "scoring", "features.store", "distributed")
 HEAVY = {"keras", "tensorflow", "keras_tuner"}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerastl.errors import SHOWN, InputError, shorten
+from kerastl import backend
+from kerastl.cli.words import elsewhere, how_to_go_on, translated, words_of
+from kerastl.errors import SHOWN, DiskError, InputError, shorten
 from kerastl.terminal import quiet
 
 if TYPE_CHECKING:
@@ -28,6 +29,20 @@ err = Console(stderr=True, highlight=False)
 
 FAULT = 2
 INTERRUPTED = 130
+
+_typed: dict[str, str] = {}
+"""What the options are called that the verb has which was typed."""
+
+
+def typed(command: Any) -> None:
+    """Have what is said from now on said in the words of a verb."""
+    _typed.clear()
+    _typed.update(words_of(command))
+
+
+def in_words(text: str) -> str:
+    """A message of the library in the words of the verb that was typed."""
+    return translated(text, _typed)
 
 
 def say(text: object = "", style: str = "") -> None:
@@ -88,8 +103,11 @@ def loading() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    backend.take()
     with quiet(tell=True):
         yield
+    while backend.notes:
+        err.print(Text(f"note: {backend.notes.pop(0)}"), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -98,21 +116,25 @@ def explained() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        err.print(Text(f"Error: {error.message}", style="red"), soft_wrap=True)
-        for line in shorten(error.faults):
-            err.print(Text(f"  {line}"), soft_wrap=True)
+        _tell(error)
         raise SystemExit(FAULT) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        from kerastl.files import disk_error
+
+        if (told := disk_error(error, error.filename)) is None:
             raise
-        where = f" {error.filename}" if error.filename else ""
-        words = f"Error: {error.strerror}:{where}. What was written before is whole."
-        err.print(Text(words, style="red"), soft_wrap=True)
+        _tell(told)
         raise SystemExit(FAULT) from None
     except KeyboardInterrupt:
-        words = "Interrupted. What lies in a --cache folder is kept; train and demo take --resume."
-        err.print(Text(words, style="red"))
+        err.print(Text(how_to_go_on(_typed), style="red"), soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
+
+
+def _tell(error: InputError) -> None:
+    where = elsewhere(_typed, error.full) if isinstance(error, DiskError) else ""
+    err.print(Text(f"Error: {in_words(error.message)}{where}", style="red"), soft_wrap=True)
+    for line in shorten(error.faults):
+        err.print(Text(f"  {in_words(line)}"), soft_wrap=True)
 
 
 @contextlib.contextmanager

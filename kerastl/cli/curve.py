@@ -105,9 +105,11 @@ def curve(
     options = {"epochs": epochs, **given(image_size=image_size)}
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
+        from kerastl.cli.claims import claim
         from kerastl.cli.runs import named_backbone, open_training
         from kerastl.experiments.curves.measuring import learning_curve
 
+    claim(out)
     makers = named_candidates(candidates)
     manifest = open_training(data, backbone, weights, seed=seed, **words)
     count = len(manifest.split("train"))

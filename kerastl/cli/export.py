@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kerastl.cli.console import err, loading, out, say, title
+from kerastl.cli.console import err, in_words, loading, out, say, title
 from kerastl.cli.options import (
     Group,
     ImageColumn,
@@ -289,7 +289,7 @@ def show_contract(report: Plain) -> None:
     _show(_table(FILES, map(_file_row, report["files"]), words=1))
     for file in report["files"]:
         for note in file["notes"]:
-            say(f"{file['format']}: {note}")
+            say(f"{file['format']}: {in_words(note)}")
     for name in report["aside"]:
         say(f"{name}.older was {name}, of an earlier export that {NAME} does not describe.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerastl.cli.console import loading, say, title
+from kerastl.cli.console import in_words, loading, say, title
 from kerastl.cli.options import (
     DEFAULT_BACKBONE,
     Backbone,
@@ -67,7 +67,8 @@ def say_labels(manifest: Manifest) -> None:
     """Print the pictures of a manifest, and how many labels are known."""
     from kerastl.data.labels import label_report
 
-    say(manifest.summary())
+    for line in str(manifest.summary()).splitlines():
+        say(in_words(line) if line.startswith("note: ") else line)
     title("Labels: positive/known")
     say(label_report(manifest))
 

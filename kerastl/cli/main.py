@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from kerastl import __version__
 from kerastl.cli import curve, demo, export, features, labels, networks, search, train
-from kerastl.cli.console import explained
+from kerastl.cli.claims import release_all
+from kerastl.cli.console import explained, typed
 from kerastl.terminal import write_anything
 
 
@@ -21,7 +22,15 @@ class _Explained(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         with explained():  # inside: Typer would end an interruption without a word
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                release_all()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        typed(command)
+        return name, command, rest
 
 
 app = typer.Typer(

@@ -15,6 +15,7 @@ import keras
 import pandas as pd
 
 from kerastl import __version__
+from kerastl.cli.claims import claim, claim_next
 from kerastl.cli.console import err
 from kerastl.data.division import FILE as DIVISION
 from kerastl.data.division import Division, run_of
@@ -263,26 +264,34 @@ def _plain_keras(name: str) -> keras.Model:
 def run_folder(data: str, out: str | Path | None, *, resume: bool) -> Path:
     """Where a run goes: `out`, or the next free number below saved_models/<data>/.
 
+    It is claimed: of two runs begun together each has a folder of its own.
+
     Args:
         data: What the run reads; its name names the folder.
         out: The folder, if one was given.
         resume: Whether to go on with the newest run that is not whole.
 
     Raises:
-        InputError: When the folder holds a model already, or there is nothing
-            to go on with.
+        InputError: When the folder holds a model already, another process is at work in
+            it, or there is nothing to go on with.
+        DiskError: Where nothing can be written there.
     """
-    if out is None:
-        home = ROOT / (Path(data.removeprefix("tfds:")).stem or "pictures")
-        there = [int(p.name) for p in home.glob("*") if p.name.isdigit()]
-        newest = max(there, default=0)
-        out = home / str(newest if resume else newest + 1)
-    folder = as_folder(out)
+    newest = newest_run(data)
+    if out is None and not resume:
+        return claim_next(newest.parent, int(newest.name) + 1)
+    folder = as_folder(newest if out is None else out)
     if resume and not (folder / STATE).is_dir():
         raise InputError(f"There is no interrupted run in {folder} to go on with.")
     if not resume and (folder / MODEL).exists():
         raise InputError(f"{folder} holds a model already. Give another --out, or delete it.")
-    return folder
+    return claim(folder)
+
+
+def newest_run(data: str) -> Path:
+    """The folder of the newest run of some data, of number 0 where there is none."""
+    home = ROOT / (Path(data.removeprefix("tfds:")).stem or "pictures")
+    there = [int(p.name) for p in home.glob("*") if p.name.isdigit()]
+    return home / str(max(there, default=0))
 
 
 def predict_run(model: keras.Model, manifest: Manifest) -> Predictions:

@@ -232,20 +232,20 @@ def search_folder(data: str, out: Path | None) -> Path:
         out: The folder, if one was given.
 
     Raises:
-        InputError: When the folder holds a model that no search made.
+        InputError: When the folder holds a model that no search made, or another process
+            is at work in it.
     """
-    from kerastl.cli.runs import run_folder
+    from kerastl.cli.claims import claim
+    from kerastl.cli.runs import newest_run, run_folder
     from kerastl.inference.sidecar import REPORT
     from kerastl.tuning.searching import SETTINGS
 
     if out is not None and (out / SETTINGS).is_file():
-        return out
-    folder = run_folder(data, out, resume=False)
-    if out is None:
-        newest = folder.with_name(str(int(folder.name) - 1))
-        if (newest / SETTINGS).is_file() and not (newest / REPORT).is_file():
-            return newest
-    return folder
+        return claim(out)
+    newest = newest_run(data)
+    if out is None and (newest / SETTINGS).is_file() and not (newest / REPORT).is_file():
+        return claim(newest)
+    return run_folder(data, out, resume=False)
 
 
 def _backbones(words: str) -> Backbone | list[str]:

@@ -211,11 +211,13 @@ def evaluate(
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
         from kerastl.cli.runs import open_scored
-        from kerastl.files import write_table
+        from kerastl.files import writable, write_table
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
         from kerastl.scoring.scores_plot import plot_scores
 
+    if out is not None:
+        writable(out)
     words = reading(task, unknown, unsure, None, image, group, tags)
     found = open_scored(model, data, seed=seed, **words)
     in_run = model / MODEL
@@ -259,11 +261,15 @@ def predict(
         raise InputError(f"Expected --out to end in .csv or .json. Received: {out}.")
     with loading():
         from kerastl.cli.runs import open_for
-        from kerastl.files import replacing, write_table
+        from kerastl.files import replacing, writable, write_table
         from kerastl.inference.answers import escaped
         from kerastl.inference.prediction import predict as predict_pictures
         from kerastl.inference.prediction import search
 
+    if out is not None:
+        writable(out.parent)
+        if out.is_dir():
+            raise InputError(f"Expected --out with a file. Received: {out}, which is a folder.")
     own = None if pictures else open_for(model, None)
     if not pictures and own is None:
         raise InputError("Expected PICTURES: files and folders. Received: none.")

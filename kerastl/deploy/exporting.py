@@ -33,7 +33,7 @@ from kerastl.deploy.formats import DEFAULT, FORMATS, check_formats
 from kerastl.deploy.tflite_facts import advice, measure_latency, read_facts, slowness
 from kerastl.deploy.writers import RUNNERS, ports, size_of, write_format
 from kerastl.errors import InputError
-from kerastl.files import as_folder, sha256
+from kerastl.files import as_folder, disk_error, sha256, writable
 from kerastl.inference.evaluation import batches_of, scored_part
 from kerastl.inference.predictors import KerasPredictor, Predictor
 from kerastl.inference.sidecar import read_sidecar, sidecar_of, update_report, write_sidecar
@@ -205,8 +205,8 @@ def export(
     images = _calibration(ours, calibration, seed) if "int8" in chosen else None
     batches, source = _evaluation(ours, calibration, evaluation, seed)
     batches = _begun(batches)
+    writable(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
             causes = {f: write_format(model, f, Path(work) / FORMATS[f].file, images)
                       for f in chosen}  # fmt: skip
@@ -215,7 +215,7 @@ def export(
             report = keep(model, ours, folder, Path(work), report)
     except OSError as error:
         cause = error.strerror or str(error)
-        raise InputError(
+        raise disk_error(error, folder) or InputError(
             f"The export into {folder} could not be written: {cause}. No file is half written."
         ) from error
     _raise_refused(report)

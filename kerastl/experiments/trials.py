@@ -17,7 +17,7 @@ import keras
 from kerastl.data.manifest import RESERVED, Manifest
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError, nearest
-from kerastl.features.store.index import stamp
+from kerastl.features.store.index import contents
 from kerastl.inference.evaluation import Predictions, read_scores, stored_scores, write_scores
 from kerastl.models.cuts import split
 from kerastl.models.factories import Backbone, create_model
@@ -92,9 +92,9 @@ class Trials:
             image_size=settings.image_size, seed=settings.seed, **built,
         )  # fmt: skip
         self._start = network_key(split(self.base, spec_of(self.base).features).prefix)
-        self._images = _digest([stamp(path) for path in data.frame["image"]])
         self._temporary = tempfile.TemporaryDirectory(prefix="kerastl-trials-")
         self.folder = Path(self._temporary.name if cache is None else cache)
+        self._images = _digest(contents(data.frame["image"].tolist(), self.folder).keys)
 
     def __enter__(self) -> Trials:
         return self

@@ -26,6 +26,7 @@ from kerastl.features.recipe import Recipe
 from kerastl.features.store.index import Contents, stamp
 from kerastl.features.store.store import Store
 from kerastl.features.store.upkeep import check_room
+from kerastl.files import content_digest
 
 Progress = Callable[[int, int], None]
 Make = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]
@@ -135,13 +136,19 @@ def held(make: Make, paths: Sequence[str], found: Contents) -> Make:
 
     def unchanged(rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for made, values in make(rows):
-            known = [found.keys[n] and stamp(paths[n]) == found.stamps[n] for n in made]
-            changed = [paths[n] for n, same in zip(made, known, strict=True) if not same]
+            changed = [
+                paths[n] for n in made if not _same(paths[n], found.keys[n], found.stamps[n])
+            ]
             if changed:
                 raise InputError("Pictures changed while they were read. Call again.", changed)
             yield made, values
 
     return unchanged
+
+
+def _same(path: str, key: bytes | None, seen: bytes | None) -> bool:
+    """Whether a file has the content it had; another machine may stamp the same file otherwise."""
+    return key is not None and (stamp(path) == seen or content_digest(path) == key)
 
 
 def share_causes(images: Manifest, keys: Sequence[bytes | None], there: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from kerastl.data.batches import ordered_map
 from kerastl.data.pictures import PictureError, load_picture
 from kerastl.data.tasks import Task
 from kerastl.distributed.blocks import run_blocks
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 from kerastl.features import recipe
 from kerastl.features.extraction import Progress
 from kerastl.features.store.index import SETTLED, stamp
@@ -35,7 +35,7 @@ from kerastl.features.store.records import (
 )
 from kerastl.features.store.shards import sweep
 from kerastl.features.store.store import USED
-from kerastl.files import DIGEST, file_digest
+from kerastl.files import DIGEST, file_digest, writable
 from kerastl.inference import sidecar
 from kerastl.inference.predictors import KerasPredictor, Predictor, load_predictor
 from kerastl.models.graph import network_key
@@ -257,7 +257,7 @@ class Block:
         part: The file that their scores are kept in.
         key: What decides the scores.
         paths: The pictures.
-        stamps: Of each, a digest of path, size and time; None where there is no file.
+        stamps: Of each; None where there is no file.
     """
 
     part: Path
@@ -295,6 +295,8 @@ def kept_scores(
     every = _blocks(folder, key, paths)
     found = [_found(block, predictor) for block in every]
     missing = [block for block, scored in zip(every, found, strict=True) if scored is None]
+    if missing:
+        writable(folder)
     count = Count(progress, len(paths), len(paths) - sum(len(b.paths) for b in missing))
     if ray is None:
         here = functools.partial(_worker, predictor, batch_size, count.add)
@@ -327,7 +329,7 @@ def _found(block: Block, predictor: Predictor) -> Scored | None:
     except DamagedPart as fault:
         log.warning("Stored predictions are made anew: %s: %s.", block.part, fault)
         return None
-    # What could not be opened then may be now, with the same size and time.
+    # What could not be opened then may be now, with the same stamp.
     for at, cause in scored.errors.items():
         if read_or_cause(block.paths[at], predictor.image_size) != cause:
             return None
@@ -360,11 +362,11 @@ def _worker(predictor: Predictor, batch_size: int, told: Told | None, block: Blo
 
 
 def _wait_until_settled(paths: Sequence[str]) -> None:
-    """A file's time tells a later change only when the clock has gone on by a tick."""
+    """A file's change time tells a later change only when the clock has gone on by a tick."""
     times = []
     for path in paths:
         try:
-            times.append(os.stat(path).st_mtime)
+            times.append(os.stat(path).st_ctime)
         except (OSError, ValueError):  # told when it is read
             continue
     rest = max(times, default=0.0) + SETTLED - time.time()
@@ -409,5 +411,5 @@ def _made(folder: Path) -> Path:
         sweep(folder)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise InputError(f"There can be no cache folder {folder}: {why}.") from error
+        raise DiskError(f"There can be no cache folder {folder}: {why}.") from error
     return folder

@@ -34,10 +34,11 @@ def predict(
     """Predict every task's class for some pictures.
 
     With `cache` the scores of files are kept in blocks of 1024 pictures, known by the
-    content of the model's file and the path, size and time of each picture. Called
-    again after it was killed, it does only the blocks that were not finished; the
-    frame is the same, bit for bit, as without it. Blocks done at another batch size
-    count as done, and may differ in the last bit.
+    content of the model's file and the path and stamp of each picture, which every writing
+    and every replacement changes (`features.store.index`). Called again after it was
+    killed, it does only the blocks that were not finished; the frame is the same, bit for
+    bit, as without it. Blocks done at another batch size count as done, and may differ in
+    the last bit.
 
     Args:
         model: A model, or the path of one in any of its three forms.

@@ -15,7 +15,10 @@ import keras
 import numpy as np
 from keras import tree
 
+from kerastl import backend
 from kerastl.errors import InputError
+
+backend.check()
 
 
 def nodes(model: keras.Model) -> list[Any]:

@@ -13,7 +13,7 @@ import keras
 
 from kerastl import __version__
 from kerastl.errors import InputError
-from kerastl.files import as_folder
+from kerastl.files import as_folder, writing
 from kerastl.models.factories import compile_model
 from kerastl.models.graph import functional, outputs
 from kerastl.models.spec import Spec, spec_of, with_spec
@@ -42,19 +42,22 @@ def save_model(model: keras.Model, path: str | Path) -> Path:
 
     Raises:
         InputError: For a model without tasks, or another ending.
+        DiskError: Where the disk is full, or closed to this process.
     """
     path, spec = Path(path), spec_of(model)
     if path.suffix != ".keras":
         raise InputError(f"Expected a file name that ends in .keras. Received: {str(path)!r}.")
-    as_folder(path.parent).mkdir(parents=True, exist_ok=True)
+    folder = as_folder(path.parent)
     # Without compile(), so that opening the file needs no loss of kerastl's.
     bare = keras.Model(functional(model).inputs[0], outputs(model), name=model.name)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        new = Path(folder) / path.name
-        bare.save(new)
-        with zipfile.ZipFile(new, "a") as archive:
-            archive.writestr(ENTRY, json.dumps({"kerastl": __version__, **spec.to_dict()}))
-        os.replace(new, path)
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.stem}-") as unfinished:
+            new = Path(unfinished) / path.name
+            bare.save(new)
+            with zipfile.ZipFile(new, "a") as archive:
+                archive.writestr(ENTRY, json.dumps({"kerastl": __version__, **spec.to_dict()}))
+            os.replace(new, path)
     return path
 
 

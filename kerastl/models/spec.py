@@ -8,10 +8,13 @@ from typing import Any
 
 import keras
 
+from kerastl import backend
 from kerastl.data.tasks import Task, as_tasks
 from kerastl.errors import InputError
 from kerastl.models.floats import take_floats
 from kerastl.scoring.decisions import check_thresholds
+
+backend.check()
 
 Trainable = bool | int | float | str
 

@@ -22,6 +22,8 @@ from kerastl.training.sampling import Gathered, Sampler
 
 FILE = "fit-state.npz"
 
+DATA = "data: the pictures' content, their paths or their labels are not what they were then"
+
 
 class Resume:
     """The folder in which a fit keeps its state.
@@ -63,6 +65,7 @@ class Resume:
             if kept.get(name) != self.settings.get(name)
         ]
         if changed:
+            changed = [DATA if line.startswith("data:") else line for line in changed]
             raise InputError(
                 f"The folder {self.path.parent} holds a fit with other settings. Give those "
                 "again to go on with it, or another folder to begin anew.",

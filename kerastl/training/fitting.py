@@ -197,7 +197,8 @@ def fit(
         cache = Path(resume) / "features" if augment is None or views > 1 else cache
     options = Options(batch_size, seed, augment, views, cache, engine, budget, bool(verbose))
     source = Source(model, train, validation_data, options)
-    settings = {"model": _model_digest(model), "data": source.digest, "views": views}
+    known = None if resume is None else source.digest
+    settings = {"model": _model_digest(model), "data": known, "views": views}
     settings |= {"phases": phases, "augment": augment is not None, **vars(recipe)}
     settings.pop("verbose")
     if optimizer is not None:

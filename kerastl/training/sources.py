@@ -28,7 +28,7 @@ from kerastl.models.cuts import Cut, between, find_cut, split, trained_cut
 from kerastl.models.spec import spec_of
 from kerastl.terminal import counting, tell
 from kerastl.training.augmentation import Augment, augmenter
-from kerastl.training.data import checked, identity, learnable, parts, steps, watchable
+from kerastl.training.data import checked, content, learnable, parts, steps, watchable
 from kerastl.training.known_means import even_weights, evened, uneven_tasks
 from kerastl.training.sampling import Gathered, Sampler, gathers, read_array, read_pictures
 from kerastl.training.tfdata import check_storable, formed, held, most_examples
@@ -153,10 +153,10 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """What these examples are known by when a fit is taken up again."""
+        """What these examples are known by when a fit is taken up again: content and labels."""
         digest = hashlib.blake2b(digest_size=8)
         for data in (self.train, self.validation):
-            digest.update(identity(data))
+            digest.update(content(data, self.options.folder))
         return digest.hexdigest()
 
     def inputs(self, model: keras.Model, epoch: int) -> Inputs:
@@ -312,8 +312,8 @@ class Source:
         if budget is not None and taken + needed > budget:
             raise InputError(
                 f"The features take {size(needed)}, and the budget is {size(budget)}, of which "
-                f"{size(taken)} are taken. Choose a later cut, fewer views or a larger budget, "
-                "or cache=False: every epoch then runs the whole network."
+                f"{size(taken)} are taken. Choose a later cut or a larger budget. Or give "
+                "fewer views=, or cache=False: every epoch then runs the whole network."
             )
         return None, None
 

@@ -365,8 +365,8 @@ def _check(budget: Any, least: int) -> None:
     if budget is not None and budget < least:
         raise InputError(
             f"The features in front of the heads take {size(least)}, and every trial needs them. "
-            f"Received: a budget of {size(budget)}. Give budget={least} or more, None for no "
-            "limit, or fewer views."
+            f"Received: a budget of {size(budget)}. Give budget={least} or more. Or give fewer "
+            "views=, or budget=None for no limit."
         )
 
 

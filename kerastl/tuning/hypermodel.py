@@ -23,7 +23,7 @@ from kerastl.errors import InputError
 from kerastl.features.extraction import Progress
 from kerastl.models.factories import Backbone, create_model
 from kerastl.models.spec import Trainable, spec_of
-from kerastl.training.data import checked, identity, learnable, parts
+from kerastl.training.data import checked, content, learnable, parts
 from kerastl.tuning.bases import Bases, depths_there, layers_under
 from kerastl.tuning.features import StorePlan, plan_features, store_features
 from kerastl.tuning.space import Range, SearchSpace, depth_policy, range_faults
@@ -181,7 +181,7 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
             return None
         base = self._bases.base({} if hp is None else hp.values)
         learnable(checked(train, spec_of(base)), self.tasks)
-        key = base.name, spec_of(base).image_size, _known_by(base, train, validation)
+        key = base.name, spec_of(base).image_size, self._known_by(base, train, validation)
         if key not in self._plans:
             self._plans[key] = self._stored(base, train, validation, progress)
         return self._plans[key]
@@ -282,17 +282,17 @@ class UnfreezeHyperModel(keras_tuner.HyperModel):
         if any(isinstance(part, tf.data.Dataset) for part in (train, validation)):
             return None
         options = {**self._built, **options}
-        name = state_name(model, hp.values, options, _known_by(model, train, validation))
+        name = state_name(model, hp.values, options, self._known_by(model, train, validation))
         return self.cache / "trials" / name
+
+    def _known_by(self, model: keras.Model, train: Any, validation: Any) -> bytes:
+        """What the data are known by."""
+        digest = hashlib.blake2b(digest_size=16)
+        for data in (train, validation):
+            known = b"" if data is None else content(checked(data, spec_of(model)), self.cache)
+            digest.update(known)
+        return digest.digest()
 
 
 def _choice(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values if len(values) > 1 else ()
-
-
-def _known_by(model: keras.Model, train: Any, validation: Any) -> bytes:
-    """What the data are known by."""
-    digest = hashlib.blake2b(digest_size=16)
-    for data in (train, validation):
-        digest.update(b"" if data is None else identity(checked(data, spec_of(model))))
-    return digest.digest()

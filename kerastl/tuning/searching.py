@@ -23,12 +23,11 @@ import keras_tuner
 from kerastl.data.manifest import Manifest, path_column
 from kerastl.distributed.pool import WorkerDied, open_pool
 from kerastl.errors import InputError
-from kerastl.features.store.index import stamp
 from kerastl.files import as_folder, hold_to, write_json
 from kerastl.models.factories import Backbone
 from kerastl.models.graph import network_key
 from kerastl.models.spec import Trainable, spec_of, with_spec
-from kerastl.training.data import identity, parts, training_digest
+from kerastl.training.data import content, parts, training_digest
 from kerastl.tuning.hypermodel import UnfreezeHyperModel
 from kerastl.tuning.leaderboard import Leaderboard, leaderboard
 from kerastl.tuning.loop import SearchProgress, Told, most_trials, run_search
@@ -53,12 +52,16 @@ TRIALS = "trials"
 DAMAGED = "{} is damaged. Begin anew with overwrite=True (--overwrite)."
 
 
-def data_digest(data: Manifest) -> str:
-    """What the train and val parts are known by: their labels, and their files' stamps."""
+def data_digest(data: Manifest, cache: Path | None = None) -> str:
+    """What the train and val parts are known by: labels, and the pictures' content.
+
+    Args:
+        data: The pictures.
+        cache: As in `training_digest`.
+    """
     digest = hashlib.blake2b(digest_size=8)
     for part in (data.split("train"), data.split("val")):
-        digest.update(identity(part))
-        digest.update(b"".join(stamp(path) or b"-" for path in part.frame["image"]))
+        digest.update(content(part, cache))
     return digest.hexdigest()
 
 
@@ -241,7 +244,8 @@ def search(
     if tuner == "grid" and trials is None:
         _check_grid(ranges)
     settings = {"backbone": backbone, "tuner": tuner, "epochs": epochs, "executions": executions}
-    same_search(folder, {**settings, **named, "data": data_digest(data)}, overwrite)
+    known = data_digest(data, hypermodel.cache)
+    same_search(folder, {**settings, **named, "data": known}, overwrite)
     oracle = make_oracle(
         tuner, hypermodel.space, trials=trials, epochs=epochs, seed=seed,
         folder=folder / TRIALS, overwrite=overwrite,

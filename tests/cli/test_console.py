@@ -1,10 +1,26 @@
 import errno
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from kerastl.cli import console
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
+
+
+@pytest.fixture(autouse=True)
+def _no_verb():
+    yield
+    console.typed(None)
+
+
+def verb(name, *options):
+    """Type a verb that has these options."""
+
+    def params(option):
+        return SimpleNamespace(name=option[2:], opts=[option], param_type_name="option")
+
+    console.typed(SimpleNamespace(name=name, params=[params(o) for o in options]))
 
 
 def ended(error, capsys):
@@ -22,14 +38,43 @@ def test_a_fault_is_told_with_all_its_lines(capsys):
 def test_a_full_disk_is_one_sentence(capsys):
     code, told = ended(OSError(errno.ENOSPC, "No space left on device", "a/b.csv"), capsys)
     assert code == 2
-    assert told.startswith("Error: No space left on device: a/b.csv. What was written before")
+    assert told.startswith("Error: Nothing can be written to a/b.csv: no space left on device (")
+    assert "are free). What was written before is whole. Make room" in told
     assert len(told.splitlines()) == 1
 
 
-def test_an_interruption_says_how_to_go_on(capsys):
+def test_a_full_disk_names_the_options_of_the_verb(capsys):
+    error = DiskError("Nothing can be written to work: no space left on device.")
+    verb("train", "--out", "--cache", "--budget")
+    assert ended(error, capsys)[1].endswith(" Options: --out, --cache.\n")
+    error.full = True
+    assert "Options: --out, --cache, --budget. `kerastl cache prune" in ended(error, capsys)[1]
+    verb("labels", "--task")
+    assert ended(error, capsys)[1] == "Error: Nothing can be written to work: no space left on "\
+        "device.\n"  # fmt: skip
+
+
+def test_a_message_is_in_the_words_of_the_verb(capsys):
+    error = InputError("Expected engine= of keras. Try sep=';'.", ["use weights=None (`x`)"])
+    verb("train", "--engine", "--weights")
+    assert ended(error, capsys)[1].splitlines() == [
+        "Error: Expected --engine of keras.", "  use --weights none (`x`)"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--cache", "--resume"], "Interrupted. The same command with --resume goes on."),
+        (["--cache"], "Interrupted. What lies in --cache is kept, and the same command goes on"),
+        (["--task"], "Interrupted.\n"),
+    ],
+)
+def test_an_interruption_says_how_the_verb_goes_on(capsys, options, words):
+    verb("it", *options)
     code, told = ended(KeyboardInterrupt(), capsys)
     assert code == 130
-    assert "--resume" in told
+    assert told.startswith(words)
 
 
 def test_a_fault_of_our_own_is_not_hidden():

@@ -168,12 +168,12 @@ def test_scores_and_predictions_are_those_of_evaluate(trained):
 def test_folders_are_numbered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_folder("pets/", None, resume=False).as_posix() == "saved_models/pets/1"
-    (tmp_path / "saved_models/pets/1").mkdir(parents=True)
+    assert (tmp_path / "saved_models/pets/1").is_dir()
     assert run_folder("pets.csv", None, resume=False).as_posix() == "saved_models/pets/2"
-    with pytest.raises(InputError, match=r"no interrupted run in saved_models/pets/1"):
+    with pytest.raises(InputError, match=r"no interrupted run in saved_models/pets/2"):
         run_folder("pets", None, resume=True)
-    (tmp_path / "saved_models/pets/1/.fit").mkdir()
-    assert run_folder("pets", None, resume=True).as_posix() == "saved_models/pets/1"
+    (tmp_path / "saved_models/pets/2/.fit").mkdir()
+    assert run_folder("pets", None, resume=True).as_posix() == "saved_models/pets/2"
 
 
 def test_a_model_is_not_written_over(tmp_path):

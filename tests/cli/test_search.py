@@ -152,14 +152,12 @@ def test_where_a_search_is_kept(tmp_path, monkeypatch):
         return search_folder("flowers", out).resolve()
 
     assert kept() == home / "1"
-    (home / "1").mkdir(parents=True)
     (home / "1" / "search.json").touch()
     assert kept() == home / "1", "it is not whole"
     (home / "1" / "report.json").touch()
     assert kept() == home / "2", "it is whole"
     (home / "1" / "model.keras").touch()
     assert kept(home / "1") == home / "1", "named, it goes on"
-    (home / "2").mkdir()
     (home / "2" / "model.keras").touch()
     with pytest.raises(InputError, match="holds a model already"):
         kept(home / "2")

@@ -18,11 +18,13 @@ from kerastl.data.readers.tabular import read_folder
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
 from kerastl.features.extract import deepen, extract_features, feature_bytes
+from kerastl.features.store import index
 from kerastl.features.store.upkeep import list_store
 from kerastl.models.cuts import split
 from kerastl.models.graph import replay
 from kerastl.training.augmentation import augmenter
 from tests.support.commands import ROOT
+from tests.support.swapped import bitmaps, swap
 
 
 @pytest.fixture
@@ -158,25 +160,29 @@ def test_the_same_network_built_twice_finds_its_features(network, tmp_path):
     assert pictures_made(built("gelu"), manifest, cache=tmp_path / "c")[1] == 12
 
 
-@pytest.mark.parametrize("change", ["weights", "picture", "size", "dtype", "engine"])
-def test_stale_features_are_never_used(network, tmp_path, change):
+@pytest.mark.parametrize("change", ["weights", "picture", "swapped", "size", "dtype", "engine"])
+def test_stale_features_are_never_used(network, tmp_path, monkeypatch, change):
     model = network()
     prefix = split(model, "add").prefix
     manifest = read_folder(folder_of(tmp_path))
+    bitmaps(tmp_path.glob("pictures/b/*"))
+    monkeypatch.setattr(index, "SETTLED", 0)
     first = np.asarray(extract_features(prefix, manifest, cache=tmp_path / "c").values)
     options = {"cache": tmp_path / "c"}
     if change == "weights":
         model.get_layer("conv1").bias.assign_add(np.ones(8))
     elif change == "picture":
         Image.new("RGB", (16, 16), "white").save(tmp_path / "pictures" / "b" / "0.png")
+    elif change == "swapped":
+        swap(tmp_path / "pictures" / "b" / "0.png")
     elif change == "size":
         x = keras.Input((8, 8, 3))
         prefix = keras.Model(x, replay(prefix, x))
     else:
         options[change] = {"dtype": "float16", "engine": "keras"}[change]
     found, made = pictures_made(prefix, manifest, **options)
-    assert made == (1 if change == "picture" else 12)
-    if change in ("weights", "picture"):
+    assert made == (1 if change in ("picture", "swapped") else 12)
+    if change in ("weights", "picture", "swapped"):
         assert np.abs(first - found.values).max() > 0
 
 

@@ -34,6 +34,7 @@ from kerastl.inference.blocks import (
 from kerastl.inference.prediction import predict
 from kerastl.models.spec import spec_of, with_spec
 from tests.support.commands import ROOT
+from tests.support.swapped import bitmaps, swap
 from tests.support.tiny_models import TASKS, on_disk, patches, tiny
 
 FORMS = ["", "model.keras", "saved_model", "model_float32.tflite"]
@@ -72,10 +73,10 @@ def read(monkeypatch):
     return paths
 
 
-def age(paths):
-    """Files that were written a while ago, so that their time tells a change."""
-    for path in paths:
-        os.utime(path, (1e9, 1e9))
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch):
+    """Files count as written a while ago, so that their change times tell a change."""
+    monkeypatch.setattr(blocks, "SETTLED", 0)
 
 
 def parts_of(cache):
@@ -93,7 +94,6 @@ def test_the_cache_changes_nothing_and_is_used(
 ):
     model, paths = model if form is None else folder / form, pictures.frame["image"].tolist()
     Path(paths[5]).write_bytes(b"no picture")
-    age(paths)
     expected, told = predict(model, pictures, batch_size=batch_size), []
     for already in (0, len(paths)):
         read.clear()
@@ -127,7 +127,6 @@ def test_after_kill_minus_9_only_unfinished_blocks_are_done(
     folder, pictures, tmp_path, small_blocks, read
 ):
     paths, cache = pictures.frame["image"].tolist(), tmp_path / "cache"
-    age(paths)
     places = os.pathsep.join([str(ROOT), *sys.path])
     call = [folder / "model.keras", Path(paths[0]).parent, cache]
     killed = subprocess.run(
@@ -145,7 +144,6 @@ def test_after_kill_minus_9_only_unfinished_blocks_are_done(
 @pytest.mark.parametrize("fault", ["bit", "short", "other", "empty"])
 def test_a_damaged_part_is_done_anew(model, pictures, tmp_path, small_blocks, read, fault, caplog):
     cache = tmp_path / "cache"
-    age(pictures.frame["image"])
     expected = predict(model, pictures, cache=cache)
     whole = {part: part.read_bytes() for part in parts_of(cache)}
     first, second = parts_of(cache)[:2]
@@ -164,7 +162,6 @@ def test_a_damaged_part_is_done_anew(model, pictures, tmp_path, small_blocks, re
 
 def test_a_changed_picture_or_model_is_done_anew(model, pictures, tmp_path, small_blocks, read):
     cache, paths = tmp_path / "cache", pictures.frame["image"].tolist()
-    age(paths)
     predict(model, pictures, cache=cache)
     Image.fromarray(255 - patches(1)[0]).save(paths[9])
     read.clear()
@@ -176,9 +173,24 @@ def test_a_changed_picture_or_model_is_done_anew(model, pictures, tmp_path, smal
     assert not predict(other, pictures).equals(found)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_done_anew(
+    model, pictures, tmp_path, small_blocks, read, in_place
+):
+    cache, paths = tmp_path / "cache", pictures.frame["image"].tolist()
+    bitmaps(paths)
+    first = predict(model, pictures, cache=cache)
+    time.sleep(0.02)  # a tick of the system's clock
+    swap(paths[9], in_place=in_place)
+    read.clear()
+    found = predict(model, pictures, cache=cache)
+    assert sorted(read) == paths[8:12]
+    same(found, predict(model, pictures))
+    assert not found.equals(first)
+
+
 def test_new_thresholds_count_at_once(pictures, tmp_path, small_blocks):
     model = tiny()
-    age(pictures.frame["image"])
     before = predict(model, pictures, cache=tmp_path)
     with_spec(
         model, spec_of(model), thresholds={"alarm": [float(before["alarm/score/yes"].median())]}
@@ -194,19 +206,16 @@ def test_a_picture_that_is_there_at_last_is_read(model, pictures, tmp_path, smal
     late = Path(paths[3]).rename(tmp_path / "late.png")
     assert predict(model, paths, cache=cache)["error"].tolist().count("no such file") == 1
     late.rename(paths[3])
-    age(paths)
     same(predict(model, paths, cache=cache), predict(model, paths))
 
 
 def test_the_same_pictures_twice_are_two_rows_each(model, pictures, tmp_path, small_blocks):
     paths = pictures.frame["image"].tolist()[:4] * 2
-    age(paths)
     same(predict(model, paths, cache=tmp_path), predict(model, paths))
 
 
 def test_a_picture_that_changes_meanwhile_is_told(model, pictures, tmp_path, monkeypatch):
     paths, load = pictures.frame["image"].tolist(), blocks.load_picture
-    age(paths)
 
     def overtaken(path, *size):
         if path == paths[2]:
@@ -220,17 +229,19 @@ def test_a_picture_that_changes_meanwhile_is_told(model, pictures, tmp_path, mon
     assert parts_of(tmp_path) == []
 
 
+@pytest.mark.parametrize(("settled", "least"), [(0.0, 0.0), (60.0, 50.0)])
 def test_a_fresh_picture_is_scored_only_when_its_time_would_tell_a_change(
-    model, pictures, tmp_path, monkeypatch
+    model, pictures, tmp_path, monkeypatch, settled, least
 ):
+    """Whatever time of writing it was given, as by `cp -p`."""
     waits = []
+    monkeypatch.setattr(blocks, "SETTLED", settled)
     monkeypatch.setattr("kerastl.inference.blocks.time.sleep", waits.append)
-    age(pictures.frame["image"])
-    predict(model, pictures, cache=tmp_path / "1")
-    os.utime(pictures.frame["image"][3])
-    predict(model, pictures, cache=tmp_path / "2")
-    assert waits[0] == 0
-    assert 1 < waits[1] <= 2
+    for path in pictures.frame["image"]:
+        os.utime(path, (1e9, 1e9))
+    predict(model, pictures, cache=tmp_path)
+    [waited] = waits
+    assert least <= waited <= settled
 
 
 def test_what_the_cache_cannot_keep_is_refused(model, pictures, tmp_path):

@@ -1,4 +1,5 @@
 import logging
+import shutil
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from kerastl.models.factories import (
 from kerastl.models.trainable import set_trainable
 from kerastl.training.fitting import _batch_size, fit
 from kerastl.training.optimizers import RATES, chosen_rates
+from tests.support.swapped import bitmaps, swap
 
 QUIET = {"verbose": 0, "batch_size": 16}
 
@@ -154,6 +156,21 @@ def test_resume_refuses_other_settings_and_names_them(network, data, tmp_path):
     with pytest.raises(InputError, match="other settings") as caught:
         fit(make(network), data, epochs=1, resume=tmp_path, seed=5, **QUIET)
     assert any(fault.startswith("seed: then 0, now 5") for fault in caught.value.faults)
+
+
+def test_resume_notices_pictures_of_other_content(network, stripes_folder, tmp_path):
+    """Also those that have the size and the time of the picture before."""
+    pictures = shutil.copytree(stripes_folder, tmp_path / "pictures")
+    bitmaps(pictures.glob("*/*"))
+    model, data = make(network), read_folder(pictures)
+    for _ in range(2):  # as it was it goes on
+        fit(model, data, epochs=1, head_epochs=0, resume=tmp_path / "state", **QUIET)
+        model = make(network)
+    swap(next(pictures.glob("*/*")))
+    with pytest.raises(InputError, match="other settings") as caught:
+        fit(model, data, epochs=1, head_epochs=0, resume=tmp_path / "state", **QUIET)
+    [fault] = caught.value.faults
+    assert fault.startswith("data: the pictures' content")
 
 
 def test_a_damaged_state_says_what_to_do(network, data, tmp_path):

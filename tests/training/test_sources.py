@@ -102,9 +102,9 @@ def test_a_disk_that_is_too_small_is_said_before_it_is_full(model, stripes_folde
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")(10, 10, 0)
-    monkeypatch.setattr("kerastl.features.store.upkeep.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("kerastl.files.shutil.disk_usage", lambda path: usage)
     found = source(model, read_folder(stripes_folder), cache=tmp_path)
-    with pytest.raises(InputError, match="0 bytes free. Choose a later cut, fewer views, another"):
+    with pytest.raises(InputError, match="0 bytes free. Choose a later cut, another cache"):
         found.inputs(model, 0)
 
 

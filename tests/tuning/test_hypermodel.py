@@ -17,6 +17,7 @@ from kerastl.features.store.upkeep import list_store
 from kerastl.models.spec import spec_of
 from kerastl.tuning.features import plan_features
 from kerastl.tuning.trial_fits import FatalInputError
+from tests.support.swapped import bitmaps, swap
 from tests.support.two_tasks import SHADE, WAY, backbone, striped_manifest
 
 pytestmark = [
@@ -327,6 +328,14 @@ def test_a_killed_fit_is_known_again_and_no_other(data, tmp_path, striped):
     names = [state(**fit) for fit in fits]
     assert len(set(names)) == len(fits)
     assert [state(**fit) for fit in fits] == names
+
+    pictures = striped_manifest(tmp_path, train=4, val=2, test=2)
+    bitmaps(pictures.frame["image"])
+    model = UnfreezeHyperModel(backbone(), pictures.tasks, cache=tmp_path, **SMALL)
+    known = model._known_by(model.build(values(model)), pictures.split("train"), None)
+    swap(pictures.split("train").frame["image"].iloc[0])
+    built = model.build(values(model))
+    assert model._known_by(built, pictures.split("train"), None) != known
 
 
 def test_a_fault_of_the_data_ends_a_search_at_once(data, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from dataclasses import replace
 
 import keras_tuner
@@ -17,8 +18,10 @@ from kerastl.training.data import training_digest
 from kerastl.tuning.leaderboard import trial_score
 from kerastl.tuning.loop import most_trials
 from kerastl.tuning.oracles import make_oracle
+from kerastl.tuning.searching import data_digest
 from kerastl.tuning.space import SearchSpace
 from tests.support.searches import SMALL, finished
+from tests.support.swapped import bitmaps, swap
 from tests.support.two_tasks import backbone, striped_manifest
 
 
@@ -160,6 +163,17 @@ def test_another_search_in_the_folder_is_refused(found, data):
         search(backbone(), data, folder=folder, **{**SMALL, "epochs": 3, "dropout": 0.1})
     assert set(error.value.faults) == {"dropout: 0.0 there, 0.1 here", "epochs: 2 there, 3 here"}
     assert "overwrite=True" in str(error.value)
+
+
+def test_a_picture_replaced_by_one_of_the_same_size_and_time_is_noticed(tmp_path):
+    data = striped_manifest(tmp_path, train=4, val=2, test=2)
+    bitmaps(data.frame["image"])
+    first = data_digest(data, tmp_path / "cache")
+    os.utime(data.frame["image"][0])
+    assert data_digest(data, tmp_path / "cache") == first
+    swap(data.frame["image"][0])
+    assert data_digest(data, tmp_path / "cache") != first
+    assert data_digest(data) == data_digest(data, tmp_path / "cache")
 
 
 def test_before_its_first_trial_a_search_may_change(data, tmp_path):

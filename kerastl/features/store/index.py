@@ -1,7 +1,16 @@
-"""What each picture file is known by: a digest of its content, remembered by size and time."""
+"""What each picture file is known by: a digest of its content, remembered by the file's stamp.
+
+A stamp holds size, time of writing, inode and change time. `cp -p`, `rsync -t`, `touch`, Git and
+unpackers set the time of writing as they like; the change time is the system's own, and every
+writing and every replacement moves it. So an equal stamp is equal content, for the price of a
+`stat`: 2 microseconds, where the digest of a 224 pixel JPEG takes 22 and its decoding 250.
+Some file systems have no change time (FAT, SFTP, buckets that are mounted, Windows): there the
+content itself is part of the stamp, so that each file is read.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -17,7 +26,11 @@ from kerastl.files import DIGEST, content_digest
 
 INDEX = "contents.index"
 SETTLED = 2.0
-"""Seconds after which a file's time tells a change: clocks of file systems are coarse."""
+"""Seconds after which a file's change time tells a change: clocks of file systems are coarse."""
+
+KEEP_CHANGE_TIME = {"btrfs", "ceph", "ext2", "ext3", "ext4", "f2fs", "gpfs", "lustre", "nfs",
+                    "nfs4", "overlay", "tmpfs", "xfs", "zfs"}  # fmt: skip
+"""File systems of Linux on which nobody can set a file's change time."""
 
 
 class Contents(NamedTuple):
@@ -25,7 +38,7 @@ class Contents(NamedTuple):
 
     Attributes:
         keys: Digest of each file's content; None where it cannot be read.
-        stamps: Digest of each file's path, size and time; None likewise.
+        stamps: The stamp of each; None likewise.
     """
 
     keys: list[bytes | None]
@@ -61,20 +74,54 @@ def contents(paths: Sequence[str], folder: Path) -> Contents:
 
 
 def stamp(path: str) -> bytes | None:
-    """A digest of a file's path, size and time; None where there is no file."""
+    """A digest that another content at the same path does not have; None where there is no file.
+
+    Args:
+        path: The file. It is read only where its file system keeps no change time.
+
+    Example:
+        >>> stamp(__file__) == stamp(__file__), stamp("no/such/file"), stamp(os.devnull)
+        (True, None, None)
+    """
     try:
         status = os.stat(path)
     except (OSError, ValueError):  # a null byte in the name is a ValueError
         return None
     if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
         return None
-    told = repr((os.path.abspath(path), status.st_size, status.st_mtime_ns))
-    return hashlib.blake2b(told.encode(), digest_size=DIGEST).digest()
+    told = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+    if _change_is_told(status):
+        told += [status.st_ctime_ns, status.st_ino]
+    else:
+        told += [content_digest(path)]
+    return hashlib.blake2b(repr(tuple(told)).encode(), digest_size=DIGEST).digest()
+
+
+def _change_is_told(status: os.stat_result) -> bool:
+    """Whether the file's change time is the system's own, and not a copy of one that is set."""
+    if os.name != "posix":  # Windows has the time of creation there
+        return False
+    return status.st_ctime_ns != status.st_mtime_ns or status.st_dev in _keeping_change_time()
+
+
+@functools.cache
+def _keeping_change_time() -> frozenset[int]:
+    """The devices, as `stat` numbers them, of file systems that are known to keep it."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return frozenset()
+    found = set()
+    for fields in map(str.split, lines):
+        if fields[fields.index("-") + 1] in KEEP_CHANGE_TIME:
+            major, minor = fields[2].split(":")
+            found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
 
 
 def _settled(path: str) -> bool:
     try:
-        return abs(time.time() - os.stat(path).st_mtime) > SETTLED
+        return abs(time.time() - os.stat(path).st_ctime) > SETTLED
     except OSError:
         return False
 

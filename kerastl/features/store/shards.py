@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 from kerastl.files import DIGEST, file_digest, replacing
 
 LARGEST_JSON = 4 * 1024**2
@@ -59,7 +59,7 @@ def _host() -> str:
 
 
 _HOST = _host()
-_verified: set[tuple[str, int, int]] = set()
+_verified: set[tuple[str, int, int, int, int]] = set()
 
 
 class Damaged(ValueError):
@@ -124,11 +124,11 @@ def publish(path: Path, data: Iterable[bytes | memoryview]) -> None:
     try:
         with replacing(path, unfinished), open(unfinished, "wb") as file:
             file.writelines(data)
-    except OSError as error:
+    except OSError as error:  # the folder is gone, or a network is
         why = (error.strerror or str(error)).lower()
-        raise InputError(
+        raise DiskError(
             f"Nothing can be stored in {path.parent}: {why}. What was stored before is "
-            "kept: make room, or give another cache folder, and call again."
+            "kept: give another cache folder, or call again."
         ) from error
 
 
@@ -166,7 +166,8 @@ def check_shard(shard: Shard, *, anew: bool = True) -> tuple[tuple[int, ...], np
     """
     try:
         status = os.stat(shard.path)
-        seen = (str(shard.path), status.st_size, status.st_mtime_ns)
+        seen = (str(shard.path), status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+                status.st_ino)  # fmt: skip
         if anew or seen not in _verified:
             if _checksum(shard.path) != shard.checksum:
                 raise Damaged("its checksum is wrong: cut short, or a changed bit")

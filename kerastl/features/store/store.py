@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerastl.data.batches import ordered_map
-from kerastl.errors import InputError
+from kerastl.errors import DiskError, InputError
 from kerastl.features.store.shards import (
     Damaged,
     Shard,
@@ -136,9 +136,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            raise InputError(
-                f"There can be no cache folder {self.folder.parent}: {why}."
-            ) from error
+            raise DiskError(f"There can be no cache folder {self.folder.parent}: {why}.") from error
         with contextlib.suppress(OSError):  # a cache that may only be read serves all the same
             (self.folder / USED).touch()
             sweep(self.folder)

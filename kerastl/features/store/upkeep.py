@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from kerastl.features.store.shards import (
     sweep,
 )
 from kerastl.features.store.store import ENGINE, NETWORK, USED
+from kerastl.files import free_bytes, size, writable
 
 
 def check_room(folder: Path, needed: int, budget: int | None) -> None:
@@ -47,24 +47,28 @@ def check_room(folder: Path, needed: int, budget: int | None) -> None:
         budget: Bytes that the whole folder may take; None for no such limit.
 
     Raises:
-        InputError: With how much is needed, how much is there, and what takes the space.
+        InputError: With how much is needed, how much is there, and what takes the space; and
+            where nothing can be written there.
     """
     if budget is not None and (isinstance(budget, bool) or budget < 0):
         raise InputError(f"Expected budget= in bytes, 0 or more. Received: {budget!r}.")
     taken = {path.name: folder_bytes(path) for path in prefix_folders(folder)}
     index = folder / INDEX
-    used, free = sum(taken.values()), _free(folder)
+    used, free = sum(taken.values()), free_bytes(folder)
     used += index.stat().st_size if index.exists() else 0
     over = budget is not None and used + needed > budget
-    if not needed or not (over or needed > free):
+    if not needed:
+        return
+    if not over and needed <= free:
+        writable(folder)
         return
     limit = f"the budget is {size(budget)}, of which {size(used)} are taken" if over else (
         f"the disk of {folder} has {size(free)} free")  # fmt: skip
     largest = sorted(taken.items(), key=lambda item: -item[1])[:5]
     raise InputError(
-        f"The new features take {size(needed)}, and {limit}. Choose a later cut, fewer views, "
-        "another cache folder or a larger budget, make room with prune_store (`kerastl cache "
-        "prune`), or give fit cache=False: every epoch then runs the whole network.",
+        f"The new features take {size(needed)}, and {limit}. Choose a later cut, another cache "
+        "folder or a larger budget, or make room with `kerastl cache prune` (prune_store). Or give "
+        "fewer views=, or fit cache=False: every epoch then runs the whole network.",
         [f"{describe(folder / name)}: {size(n)}" for name, n in largest if n],
     )
 
@@ -100,24 +104,6 @@ def describe(folder: Path) -> str:
     told = about(folder)
     words = [str(told[k]) for k in ("model", "layer", "shape") if k in told]
     return " ".join(words) or folder.name
-
-
-def size(count: int) -> str:
-    """Bytes in words.
-
-    Example:
-        >>> size(1_500_000), size(2_000_000_000), size(12)
-        ('1.5 MB', '2.0 GB', '12 bytes')
-    """
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} bytes"
-
-
-def _free(folder: Path) -> int:
-    there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
-    return shutil.disk_usage(there).free
 
 
 COLUMNS = ("prefix", "model", "layer", "shape", "pictures", "shards", "bytes", "last used")

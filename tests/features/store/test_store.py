@@ -14,8 +14,8 @@ import pytest
 
 from kerastl.errors import InputError
 from kerastl.features.extraction import fill, held
-from kerastl.features.store import shards
-from kerastl.features.store.index import INDEX, contents
+from kerastl.features.store import index, shards
+from kerastl.features.store.index import INDEX, contents, stamp
 from kerastl.features.store.shards import ShardArray, read_shard, shard_files, sweep, write_shard
 from kerastl.features.store.store import Store
 from kerastl.features.store.upkeep import check_room, list_store, prune_store, size, verify_store
@@ -210,35 +210,84 @@ def test_two_that_differ_do_not_touch_each_other(tmp_path):
     assert verify_store(tmp_path) == []
 
 
-def test_content_is_read_once(tmp_path, monkeypatch):
+@pytest.fixture
+def settled(monkeypatch):
+    """Files count as written a while ago, so that their change times tell a change."""
+    monkeypatch.setattr(index, "SETTLED", 0)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The files whose content is read."""
+    paths, digest = [], index.content_digest
+
+    def noting(path):
+        paths.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(index, "content_digest", noting)
+    return paths
+
+
+def test_content_is_read_once(tmp_path, settled, read):
     paths = [str(tmp_path / f"{n}.png") for n in range(3)]
     for n, path in enumerate(paths):
         Path(path).write_bytes(b"%d" % n)
-        os.utime(path, (1e9, 1e9))
     first = contents(paths, tmp_path)
     assert len(set(first.keys)) == 3
-    Path(paths[0]).write_bytes(b"x")
-    os.utime(paths[0], (1e9, 1e9))  # the same size and time: what the index goes by
-    assert contents(paths, tmp_path).keys == first.keys
-    Path(paths[0]).write_bytes(b"y")
-    assert contents(paths, tmp_path).keys[0] != first.keys[0]
+    assert contents(paths, tmp_path) == first
+    assert sorted(read) == paths
     (tmp_path / "moved.png").write_bytes(b"1")
     assert contents([str(tmp_path / "moved.png")], tmp_path).keys == first.keys[1:2]
 
 
+@pytest.mark.parametrize("way", ["in place", "renamed", "no change time"])
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_read_again(
+    tmp_path, settled, monkeypatch, way
+):
+    if way == "no change time":
+        monkeypatch.setattr(index, "_change_is_told", lambda status: False)
+    path, new = tmp_path / "a.png", tmp_path / "new"
+    path.write_bytes(b"1")
+    os.utime(path, (1e9, 1e9))
+    first = contents([str(path)], tmp_path)
+    written = new if way == "renamed" else path
+    time.sleep(0.02)  # a tick of the system's clock
+    written.write_bytes(b"2")
+    os.utime(written, (1e9, 1e9))
+    os.replace(written, path)
+    second = contents([str(path)], tmp_path)
+    assert second.keys != first.keys
+    assert second.stamps != first.stamps
+
+
+def test_a_change_time_that_mirrors_the_time_of_writing_tells_nothing(tmp_path, monkeypatch, read):
+    """As FAT and SFTP have it; where the two differ the system keeps one of its own."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    status = list(os.stat(path))
+    monkeypatch.setattr(index, "_keeping_change_time", frozenset)
+    told = os.stat_result(status, {"st_mtime_ns": 5, "st_ctime_ns": 5})
+    assert not index._change_is_told(told)
+    assert index._change_is_told(os.stat_result(status, {"st_mtime_ns": 5, "st_ctime_ns": 6}))
+    monkeypatch.setattr(index.os, "stat", lambda _: told)
+    assert stamp(str(path)) == stamp(str(path))
+    assert len(read) == 2
+
+
 def test_a_file_that_was_just_written_is_not_remembered(tmp_path):
-    """A second writing within the clock's tick would have the same size and time."""
+    """A second writing within the clock's tick would have the same stamp."""
     (tmp_path / "a.png").write_bytes(b"1")
+    os.utime(tmp_path / "a.png", (1e9, 1e9))
     contents([str(tmp_path / "a.png")], tmp_path)
     assert not (tmp_path / INDEX).exists()
 
 
 @pytest.mark.parametrize("damage", [flip, lambda p: os.truncate(p, 40), lambda p: p.unlink()])
-def test_a_damaged_index_only_costs_time(tmp_path, damage):
+def test_a_damaged_index_only_costs_time(tmp_path, settled, damage):
     paths = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
     for path in paths:
         Path(path).write_text(path)
-        os.utime(path, (1e9, 1e9))
     first = contents(paths, tmp_path)
     damage(tmp_path / INDEX)
     assert contents(paths, tmp_path) == first
@@ -253,7 +302,7 @@ def test_the_budget_is_held_before_anything_is_made(tmp_path):
     text = str(caught.value)
     assert "new features take 5.0 MB" in text
     assert f"of which {size(used)} are taken" in text
-    assert "Choose a later cut, fewer views" in text
+    assert "Choose a later cut, another cache folder or a larger budget" in text
     assert "m add 1x3: " in text
     check_room(tmp_path, 0, 0)  # what is there already may be used
     with pytest.raises(InputError, match="budget= in bytes"):
@@ -279,7 +328,7 @@ def test_a_disk_that_is_full_after_all_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("kerastl.features.store.shards.os.replace", full)
     store.add([key(9)], values(9))
-    with pytest.raises(InputError, match="Nothing can be stored in .*: no space left on device"):
+    with pytest.raises(InputError, match="Nothing can be written .*: no space left on device"):
         store.finish()
     assert not list(store.folder.glob(".*.tmp"))
 
@@ -351,6 +400,15 @@ def test_a_picture_that_changes_meanwhile_is_told(tmp_path):
     with pytest.raises(InputError, match="Pictures changed while they were read"):
         fill(store, found.keys, held(make, [str(path)], found))
     assert not shard_files(store.folder)
+
+
+def test_a_picture_that_another_machine_stamps_otherwise_is_the_same(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"1")
+    store = Store(tmp_path / PREFIX, (1, 3), "float32", {})
+    found = contents([str(path)], tmp_path)._replace(stamps=[b"other"])
+    rows = fill(store, found.keys, held(lambda rows: [(rows, values(*rows))], [str(path)], found))
+    assert rows.tolist() == [0]
 
 
 WORKER = """
