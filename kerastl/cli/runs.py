@@ -25,7 +25,7 @@ from kerastl.errors import InputError, nearest
 from kerastl.features.engines import forward
 from kerastl.features.extract import extract_features
 from kerastl.files import as_folder, replacing
-from kerastl.inference.evaluation import Predictions
+from kerastl.inference.evaluation import Predictions, groups_of
 from kerastl.inference.prediction import class_columns, find_pictures
 from kerastl.inference.sidecar import read_report, update_report
 from kerastl.models.cuts import split
@@ -245,7 +245,8 @@ def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> Sco
     name = next((s for s in ("test", "val") if manifest.has(s)), None)
     part = found if name is None else _part(manifest, found, name)
     thresholds = spec_of(model).thresholds
-    scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds)
+    groups = groups_of(manifest, part.rows)
+    scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds, groups=groups)
     if name != "val" or not thresholds:
         return scores
     note = "There is no test part: scored on the pictures that chose the thresholds, so optimistic."

@@ -19,13 +19,13 @@ from kerastl.inference.predictors import Predictor
 from kerastl.inference.sidecar import NAME
 from kerastl.scoring.decisions import decided
 from kerastl.scoring.differences import Difference, difference
-from kerastl.scoring.intervals import wilson
+from kerastl.scoring.intervals import exact, in_words
 from kerastl.scoring.scores import score
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on the known labels, with a 95 % bootstrap interval; None where n is 0."""
+    """Accuracy on the known labels with its 95 % interval; None where n is 0 or too small."""
 
     value: float | None
     low: float | None
@@ -35,7 +35,7 @@ class Accuracy:
     def __str__(self) -> str:
         if self.value is None:
             return "no labels"
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}] of {self.n}"
+        return f"{in_words(self.value, self.low, self.high, '.4f')} of {self.n}"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Agreement:
 
     @property
     def same_interval(self) -> tuple[float, float]:
-        """The 95 % interval (Wilson's) of `same`.
+        """The 95 % interval of `same`, exact as in `exact`.
 
         A multilabel task's labels are not taken to be independent: n is the pictures.
         """
-        return wilson(self.same, self.n)
+        return exact(self.same * self.n, self.n)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ExportReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
-        return asdict(self)
+        return _defined(asdict(self))
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -274,6 +274,15 @@ def agreement(
 
 def _plain(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _defined(value: Any) -> Any:
+    """Plain values with None for every NaN, at any depth."""
+    if isinstance(value, dict):
+        return {name: _defined(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_defined(part) for part in value)
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def breaches(form: Format, file: ExportedFile) -> list[str]:
