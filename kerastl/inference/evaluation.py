@@ -122,8 +122,8 @@ def predict_scores(
     if not rows:
         raise InputError("Expected at least one picture that can be read. There is none.")
     known = None if labels[0] is None else join(labels)
-    at = np.concatenate(rows)
-    return Predictions(join(scores), known, at, _skipped(data), groups_of(data, at))
+    rows = np.concatenate(rows)
+    return Predictions(join(scores), known, rows, _skipped(data), groups_of(data, rows))
 
 
 def groups_of(data: Any, rows: np.ndarray) -> np.ndarray | None:
