@@ -21,6 +21,12 @@ from kerastl.scoring.intervals import (
 )
 from kerastl.scoring.measures import AVERAGES, BINS, TINY, Answers, Measures, bins_of
 
+RANKS = 3
+"""Positives whose precision one negative on top costs about as much as one of them missed."""
+
+FEWEST_A_CLASS = 3
+"""Positives that a class has on average, without which their mean F1 says nothing."""
+
 Key = tuple[str, str]
 """The class ("" for the whole task) and the metric."""
 
@@ -40,9 +46,12 @@ def limits(
       positives: `share`, which is exact where there are no groups.
     - F1 is 2 J / (1 + J), where J is the share of hits among the predicted and the
       positives together: its ends are J's, bent as it is.
-    - Macro F1 has the classes' intervals, put together as their correlations are in the draws.
+    - Macro F1 has the classes' intervals, put together as their correlations are in the
+      draws; none where the classes have fewer than three positives on average.
     - AUC, average precision and their averages over classes are `bounded`: AUC rests on the
-      rarer side, average precision on the positives, an average on what its classes do.
+      rarer side, average precision on the positives, an average on what its classes do. One
+      negative above all positives lowers the precision of many, so where the draws have
+      none, average precision rests on a third as many.
     - Log loss is `bounded` by 0 and by what the same scores would have were every answer
       wrong. Its variance is known by the mistakes: a confident one,
       rare as it may be, outweighs all else.
@@ -85,6 +94,11 @@ def limits(
         return _calibration(ways, value, spread, units, level)
     if metric == "log_loss":
         return _log_loss(task, ways, value, spread, units, level)
+    if metric == "average_precision":
+        if units < FEWEST:
+            return NONE
+        parts = units / RANKS
+        return bounded(value, spread, parts, told_by=units, fewest=1, level=level)
     return bounded(value, spread, units, level=level)
 
 
@@ -172,12 +186,14 @@ def _macro(
     groups: np.ndarray | None,
     level: float,
 ) -> Limits:
-    if rests_on(task, ways, ("", "accuracy"), groups) < FEWEST:
+    counted = (ways[0].truth & ways[0].seen)[:, ways[0].both]
+    few = counted.sum() < FEWEST_A_CLASS * counted.shape[1]
+    if few or rests_on(task, ways, ("", "accuracy"), groups) < FEWEST:
         return NONE
+    plain = [Measures(task, a, np.ones((len(a.truth), 1))) for a in ways]
     down, up, moves = [], [], []
     for key in wanted(task, ways, ("", "macro_f1")):
-        plain = [Measures(task, a, np.ones((len(a.truth), 1)))[key][0] for a in ways]
-        one = float(np.mean(plain))
+        one = float(np.mean([made[key][0] for made in plain]))
         low, high = limits(task, ways, key, one, drawn, groups, level)
         down.append(one - low)
         up.append(high - one)

@@ -70,12 +70,19 @@ def test_a_difference_of_right_and_wrong_is_held_whatever_it_is(n):
             assert chance[held].sum() >= LEAST, (gained, lost)
 
 
+USUAL = ("AUC 0.8", "too sure", "five classes", "three labels")
+"""Worlds in which 300 pictures are enough for everything."""
+
+
 def check(found, n, where):
-    """Held or too few in 0.93; and not by saying nothing."""
+    """Held or too few in 0.93; and with many pictures not by saying nothing, or much."""
     for key, count in found.items():
         assert count.share >= LEAST, (*where, n, key, count.share)
-        if n == 300:
+        if n == 300 and where[0] in USUAL:
             assert count.given == 1, (*where, key)
+            # The error of calibration is as near to 0 as it can be: what could be is not told.
+            most = 3.2 if key[1] == "calibration_error" else 1.3
+            assert count.stretch <= most, (*where, key, count.stretch)
 
 
 def test_scores_hold_the_truth_in_a_few_draws():
@@ -99,6 +106,26 @@ def test_scores_of_groups_hold_the_truth_in_500_draws(name):
         check(of_scores(GROUPED[name], n, 500, grouped=True), n, [name])
 
 
+class OneOnTop(World):
+    """One negative in a hundred scores above every positive, as one with a wrong label does."""
+
+    def draw(self, rng, n, **_):
+        labels = (rng.random((n, 1)) < self.rare).astype(int)
+        top = rng.random((n, 1)) < 0.01
+        p = np.where(labels == 1, 0.5 + 0.2 * rng.random((n, 1)), np.where(top, 0.9, 0.1))
+        return labels, p[None, None], None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rare", [0.1, 0.5])
+def test_what_is_rare_and_matters_is_allowed_for_in_500_draws(rare):
+    world = OneOnTop(Task("tags", ["x"], "multilabel"), rare=rare)
+    for n in (30, 300):
+        found = of_scores(world, n, 500)
+        for metric in ("auc", "average_precision"):
+            assert found["x", metric].share >= LEAST, (n, metric, found["x", metric].share)
+
+
 @pytest.mark.slow
 def test_groups_taken_for_pictures_would_not():
     """Why groups are asked for."""
@@ -114,14 +141,6 @@ def test_with_pictures_enough_an_interval_says_something():
         # The error of calibration is as near to 0 as it can be, and its interval begins there.
         assert count.stretch <= 1.3 * 1.2 or key[1] == "calibration_error", (key, count.stretch)
     assert all(count.given > 0.95 for count in some.values())
-
-
-@pytest.mark.slow
-def test_at_300_pictures_an_interval_is_at_most_a_third_wider_than_it_could_be():
-    for name in ("AUC 0.8", "too sure", "five classes", "three labels"):
-        for key, count in of_scores(WORLDS[name], 300, 500).items():
-            most = {"calibration_error": 3.2}.get(key[1], 1.3)
-            assert count.stretch <= most, (name, key, count.stretch)
 
 
 WAYS = {
@@ -141,15 +160,15 @@ def test_differences_hold_the_truth_in_a_few_draws():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ways", WAYS)
 @pytest.mark.parametrize(
-    ("name", "metric"),
+    ("name", "metric", "ways"),
     [
-        ("AUC 0.8", "accuracy"),
-        ("AUC 0.99", "auc"),
-        ("AUC 0.8", "macro_f1"),
-        ("AUC 0.8", "log_loss"),
-        ("three labels", "average_precision"),
+        *(("AUC 0.8", "accuracy", ways) for ways in WAYS),
+        *(("AUC 0.99", "auc", ways) for ways in ("alike", "better", "twice")),
+        ("AUC 0.8", "macro_f1", "nearly the same"),
+        ("AUC 0.8", "log_loss", "better"),
+        ("AUC 0.8", "calibration_error", "alike"),
+        ("three labels", "average_precision", "nearly the same"),
     ],
 )
 def test_differences_hold_the_truth_in_500_draws(name, metric, ways):
@@ -194,7 +213,7 @@ def test_the_gain_of_a_threshold_is_held_in_500_draws(metric):
 
     for n in SIZES:
         count, rng = Count(), np.random.default_rng(0)
-        for _ in range(500 if n < 300 else 200):
+        for _ in range(500 if n < 300 else 50):
             y, s, _ = world.draw(rng, n)
             found = choose_thresholds(BINARY, {"defect": y}, {"defect": s[0, 0]}, metric=metric,
                                       draws=40).frame.iloc[0]  # fmt: skip
