@@ -19,7 +19,7 @@ from kerastl.scoring.intervals import (
     variance,
     within,
 )
-from kerastl.scoring.measures import AVERAGES, BINS, TINY, Answers, Measures, bins_of
+from kerastl.scoring.measures import AVERAGES, BINS, TINY, Answers, Measures, average, bins_of
 
 RANKS = 3
 """Positives whose precision one negative on top costs about as much as one of them missed."""
@@ -47,7 +47,8 @@ def limits(
     - F1 is 2 J / (1 + J), where J is the share of hits among the predicted and the
       positives together: its ends are J's, bent as it is.
     - Macro F1 has the classes' intervals, put together as their correlations are in the
-      draws; none where the classes have fewer than three positives on average.
+      draws, which are the surer of what is all right than of the rest; so each end is no
+      nearer than were it `bounded`. None where the classes have fewer than three positives on average.
     - AUC, average precision and their averages over classes are `bounded`: AUC rests on the
       rarer side, average precision on the positives, an average on what its classes do. One
       negative above all positives lowers the precision of many, so where the draws have
@@ -207,7 +208,11 @@ def _macro(
         # A class whose F1 is the same in every draw has a correlation with none.
         alone = float((each[size[:, 0] == 0] ** 2).sum())
         halves.append(math.sqrt(float(((each @ scaled) ** 2).mean()) + alone) / len(each))
-    return within((value - halves[0], value + halves[1]), (0.0, 1.0))
+    units = rests_on(task, ways, ("", "macro_f1"), groups)
+    spread = variance(average(moves), units) * stretch(units, level)
+    low, high = bounded(value, spread, units, fewest=1, level=level)
+    low, high = min(low, value - halves[0]), max(high, value + halves[1])
+    return within((low, high), (0.0, 1.0))
 
 
 def _log_loss(

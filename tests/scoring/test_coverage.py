@@ -213,7 +213,7 @@ def test_the_gain_of_a_threshold_is_held_in_500_draws(metric):
 
     for n in SIZES:
         count, rng = Count(), np.random.default_rng(0)
-        for _ in range(500 if n < 300 else 50):
+        for _ in range(500 if n in (10, 30) else 50):
             y, s, _ = world.draw(rng, n)
             found = choose_thresholds(BINARY, {"defect": y}, {"defect": s[0, 0]}, metric=metric,
                                       draws=40).frame.iloc[0]  # fmt: skip
