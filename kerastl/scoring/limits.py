@@ -48,7 +48,8 @@ def limits(
       positives together: its ends are J's, bent as it is.
     - Macro F1 has the classes' intervals, put together as their correlations are in the
       draws, which are the surer of what is all right than of the rest; so each end is no
-      nearer than were it `bounded`. None where the classes have fewer than three positives on average.
+      nearer than were it `bounded`. None where the classes have fewer than three positives
+      on average.
     - AUC, average precision and their averages over classes are `bounded`: AUC rests on the
       rarer side, average precision on the positives, an average on what its classes do. One
       negative above all positives lowers the precision of many, so where the draws have
