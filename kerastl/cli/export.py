@@ -335,9 +335,11 @@ def _apart(made: Plain) -> list[str]:
 
 
 def _interval(found: Plain | None) -> str:
-    if found is None or None in (found["low"], found["high"]):
+    from kerastl.scoring.intervals import in_words
+
+    if found is None or found["value"] is None:
         return ""
-    return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    return in_words(found["value"], found["low"], found["high"], "+.3f")
 
 
 def _file_row(file: Plain) -> list[str]:

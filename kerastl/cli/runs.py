@@ -29,7 +29,7 @@ from kerastl.features.engines import forward
 from kerastl.features.extract import extract_features
 from kerastl.files import as_folder, write_table
 from kerastl.inference.answers import correct, escaped, paths, predicted, truth
-from kerastl.inference.evaluation import SCORED, Predictions, scored_part
+from kerastl.inference.evaluation import SCORED, Predictions, groups_of, scored_part
 from kerastl.inference.prediction import search
 from kerastl.inference.sidecar import read_report, read_sidecar, sidecar_of, update_report
 from kerastl.models.cuts import split
@@ -346,7 +346,8 @@ def score_run(model: keras.Model, manifest: Manifest, found: Predictions) -> tup
     name = next((s for s in SCORED if manifest.has(s)), None)
     part = found if name is None else _part(manifest, found, name)
     thresholds = spec_of(model).thresholds
-    scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds)
+    groups = groups_of(manifest, part.rows)
+    scores = score(manifest.tasks, part.labels, part.scores, thresholds=thresholds, groups=groups)
     source = SCORED.get(name, "pictures that were trained on")
     if name != "val" or not thresholds:
         return scores, source

@@ -281,13 +281,15 @@ def trial_table(frame: pd.DataFrame) -> pd.DataFrame:
             1    stage4      43        0.0003 0.900 [0.850, 0.950]       8       61
             0     heads       0         0.001 0.800 [0.720, 0.860]      20        3
     """
+    from kerastl.scoring.intervals import in_words
+
     values = frame.columns[frame.columns.get_loc("layers") + 1 : frame.columns.get_loc("score")]
     table = frame[["trial", "trainable", "layers"]].copy()
     for name in (n for n in values if frame[n].nunique() > 1):
         table[name] = frame[name].map(lambda v: f"{v:.2g}" if isinstance(v, float) else str(v))
     rows = zip(frame["score"], frame["low"], frame["high"], frame["status"], strict=True)
     table["score"] = [
-        f"{score:.3f} [{low:.3f}, {high:.3f}]" if status == "done" else status
+        in_words(score, low, high) if status == "done" else status
         for score, low, high, status in rows
     ]
     return table.assign(epochs=frame["epochs"], seconds=frame["seconds"].round().astype(int))

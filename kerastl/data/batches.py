@@ -97,11 +97,13 @@ class Batch:
         images: uint8 `[batch, height, width, 3]`.
         labels: An array for each task name, or None where there are no labels.
         rows: int64 `[batch]`, the images' positions in what was given.
+        groups: int `[batch]`, the images' groups; None where they come in none.
     """
 
     images: np.ndarray
     labels: dict[str, np.ndarray] | None
     rows: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def iter_batches(
@@ -260,8 +262,10 @@ def _manifest_batches(
         threads,
         ahead=2 * batch_size,
     )
+    groups = manifest.groups
     for rows, images in _good(manifest, reads, batch_size, on_bad):
-        yield Batch(images, {t.name: labels[t.name][rows] for t in tasks}, rows)
+        of = None if groups is None else groups[rows]
+        yield Batch(images, {t.name: labels[t.name][rows] for t in tasks}, rows, of)
 
 
 def _good(

@@ -195,6 +195,21 @@ class Manifest:
         there = set(self.frame["split"])
         return tuple(s for s in SPLITS if s in there)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """int `[n]`, the group of each picture, one without being its own; None without groups.
+
+        Example:
+            >>> frame = pd.DataFrame({"image": ["a", "b", "c"], "group": ["p", "p", ""], "t": 0})
+            >>> Manifest(frame, Task("t", ["x", "y"])).groups.tolist()
+            [0, 0, 1]
+        """
+        if "group" not in self.frame:
+            return None
+        given = self.frame["group"].fillna("").astype(str).to_numpy(dtype=object)
+        names = [name or number for number, name in enumerate(given)]
+        return None if not any(given) else pd.factorize(np.array(names, dtype=object))[0]
+
     def has(self, name: str) -> bool:
         """Whether the split `name` has a picture."""
         return name in self.splits

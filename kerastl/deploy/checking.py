@@ -94,16 +94,17 @@ def check_file(
     if isinstance(pictures, Manifest):
         data, source = scored_part(pictures)
     ran: dict[str, Predictor] = {"file": theirs} | ({"keras": ours} if ours else {})
-    made, labels = run_all(ran, batches_of(theirs, data))
+    made, labels, groups = run_all(ran, batches_of(theirs, data))
+    drawn = {"groups": groups, "draws": DRAWS, "seed": seed}
     if ours is None and labels is None:
         raise InputError("Expected pictures with labels, or the model= to compare the file with.")
     at = theirs.thresholds
     good = {
-        name: accuracies(theirs.tasks, labels, scores, thresholds=at, draws=DRAWS, seed=seed)
+        name: accuracies(theirs.tasks, labels, scores, thresholds=at, **drawn)
         for name, scores in made.items()
     }
     tasks = {
-        task.name: _compared(task, labels, made, good["file"][task.name], at.get(task.name), seed)
+        task.name: _compared(task, labels, made, good["file"][task.name], at.get(task.name), drawn)
         for task in theirs.tasks
     }
     found = _examined(path, form, tasks, latency)
@@ -217,15 +218,14 @@ def _compared(
     made: Scores,
     accuracy: Accuracy,
     at: Sequence[float] | None,
-    seed: int,
+    drawn: Mapping[str, Any],
 ) -> Agreement:
     theirs = made["file"][task.name]
     if "keras" not in made:
         return Agreement(None, None, len(theirs), accuracy)
     known = None if labels is None else labels[task.name]
-    return agreement(
-        task, made["keras"][task.name], theirs, accuracy, at, labels=known, draws=DRAWS, seed=seed
-    )
+    ours = made["keras"][task.name]
+    return agreement(task, ours, theirs, accuracy, at, labels=known, **drawn)
 
 
 def _examined(path: Path, form: str, tasks: Mapping[str, Agreement], latency: bool) -> ExportedFile:

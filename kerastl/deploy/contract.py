@@ -19,13 +19,13 @@ from kerastl.inference.predictors import Predictor
 from kerastl.inference.sidecar import NAME
 from kerastl.scoring.decisions import decided
 from kerastl.scoring.differences import Difference, difference
-from kerastl.scoring.intervals import wilson
+from kerastl.scoring.intervals import exact, in_words
 from kerastl.scoring.scores import score
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on the known labels, with a 95 % bootstrap interval; None where n is 0."""
+    """Accuracy on the known labels with its 95 % interval; None where n is 0 or too small."""
 
     value: float | None
     low: float | None
@@ -35,7 +35,7 @@ class Accuracy:
     def __str__(self) -> str:
         if self.value is None:
             return "no labels"
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}] of {self.n}"
+        return f"{in_words(self.value, self.low, self.high, '.4f')} of {self.n}"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Agreement:
 
     @property
     def same_interval(self) -> tuple[float, float]:
-        """The 95 % interval (Wilson's) of `same`.
+        """The 95 % interval of `same`, exact as in `exact`.
 
         A multilabel task's labels are not taken to be independent: n is the pictures.
         """
-        return wilson(self.same, self.n)
+        return exact(self.same * self.n, self.n)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ExportReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is undefined is None."""
-        return asdict(self)
+        return _defined(asdict(self))
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -182,7 +182,7 @@ ByTask = dict[str, np.ndarray]
 
 def run_all(
     predictors: Mapping[str, Predictor], batches: Iterable[Batch]
-) -> tuple[dict[str, ByTask], Labels]:
+) -> tuple[dict[str, ByTask], Labels, np.ndarray | None]:
     """Every predictor's scores for the same pictures, which are read once.
 
     Args:
@@ -190,21 +190,25 @@ def run_all(
         batches: The pictures, with their labels or without.
 
     Returns:
-        Scores by predictor and task, and the labels by task or None.
+        Scores by predictor and task, the labels by task or None, and the pictures' groups
+        or None.
 
     Raises:
         InputError: If there is no picture.
     """
     made: dict[str, list[ByTask]] = {name: [] for name in predictors}
     labels: list[Labels] = []
+    groups: list[np.ndarray | None] = []
     for batch in batches:
         labels.append(batch.labels)
+        groups.append(batch.groups)
         for name, predictor in predictors.items():
             made[name].append(predictor.predict(batch.images))
     if not labels:
         raise InputError("Expected at least one evaluation picture that can be read.")
     known = None if labels[0] is None else join(labels)
-    return {name: join(each) for name, each in made.items()}, known
+    of = None if groups[0] is None else np.concatenate(groups)
+    return {name: join(each) for name, each in made.items()}, known, of
 
 
 def accuracies(
@@ -213,6 +217,7 @@ def accuracies(
     scores: ByTask,
     *,
     thresholds: Mapping[str, Sequence[float]] | None = None,
+    groups: np.ndarray | None = None,
     draws: int,
     seed: int,
 ) -> dict[str, Accuracy]:
@@ -222,8 +227,9 @@ def accuracies(
     usable = {n: np.clip(np.nan_to_num(s), 0, 1) for n, s in scores.items()}
     only = ("accuracy",)
     found = score(
-        tasks, labels, usable, thresholds=thresholds, only=only, draws=draws, seed=seed
-    ).frame
+        tasks, labels, usable, thresholds=thresholds, only=only, groups=groups, draws=draws,
+        seed=seed,
+    ).frame  # fmt: skip
     return {
         r.task: Accuracy(_plain(r.value), _plain(r.low), _plain(r.high), int(r.n))
         for r in found.itertuples()
@@ -238,6 +244,7 @@ def agreement(
     thresholds: Sequence[float] | None = None,
     *,
     labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Agreement:
@@ -251,6 +258,7 @@ def agreement(
         thresholds: The task's, at which both are decided; None is 0.5.
         labels: The task's, as in `score`: what the two accuracies differ by is
             measured on those that are known.
+        groups: As in `score`.
         draws: Bootstrap draws of that difference.
         seed: Their seed.
 
@@ -267,13 +275,23 @@ def agreement(
     if labels is not None and accuracy.n:
         usable = (np.clip(np.nan_to_num(s), 0, 1) for s in (theirs, ours))
         lost = difference(
-            task, labels, *usable, metric="accuracy", thresholds=thresholds, draws=draws, seed=seed
-        )
+            task, labels, *usable, metric="accuracy", thresholds=thresholds, groups=groups,
+            draws=draws, seed=seed,
+        )  # fmt: skip
     return Agreement(float(alike.mean()), largest, len(ours), accuracy, lost)
 
 
 def _plain(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _defined(value: Any) -> Any:
+    """Plain values with None for every NaN, at any depth."""
+    if isinstance(value, dict):
+        return {name: _defined(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_defined(part) for part in value)
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def breaches(form: Format, file: ExportedFile) -> list[str]:

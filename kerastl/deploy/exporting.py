@@ -295,14 +295,14 @@ def _check(
     predictors: dict[str, Predictor] = {"keras": ours}
     for form in (form for form, cause in causes.items() if not cause):
         predictors[form] = RUNNERS[form](work / FORMATS[form].file, tasks, size, at)
-    made, labels = run_all(predictors, pictures[0])
-    good = {n: accuracies(tasks, labels, s, thresholds=at, draws=DRAWS, seed=seed)
-            for n, s in made.items()}  # fmt: skip
+    made, labels, groups = run_all(predictors, pictures[0])
+    drawn = {"groups": groups, "draws": DRAWS, "seed": seed}
+    good = {n: accuracies(tasks, labels, s, thresholds=at, **drawn) for n, s in made.items()}
     files = []
     for form, cause in causes.items():
         found = {
             n: agreement(t, made["keras"][n], made[form][n], good[form][n], at.get(n),
-                         labels=None if labels is None else labels[n], draws=DRAWS, seed=seed)
+                         labels=None if labels is None else labels[n], **drawn)
             for n, t in ((t.name, t) for t in (tasks if form in made else ()))
         }  # fmt: skip
         file = FORMATS[form].file

@@ -193,7 +193,8 @@ def _row(
     metric = "accuracy" if task.kind == "multiclass" else "auc"
     ours, theirs = (np.stack([p.scores[task.name] for p in way]) for way in (joint, alone))
     labels = joint[0].labels[task.name]
-    found = difference(task, labels, ours, theirs, metric=metric, seed=seed)
+    groups = joint[0].groups
+    found = difference(task, labels, ours, theirs, metric=metric, groups=groups, seed=seed)
     return (
         task.name, metric, found.ours, found.theirs, found.value, found.low, found.high,
         found.n, _known_pictures(data, task), found.verdict,
@@ -222,6 +223,7 @@ def _notes(frame: pd.DataFrame, repeats: int, part: str, equal: str) -> Iterator
         ("worse", "Negative transfer: the joint network is really worse for"),
         ("better", "The joint network is really better for"),
         ("no difference", "No difference for"),
+        ("too few", "Too few known labels or networks to tell for"),
         ("undefined", "Cannot be scored, for want of known labels of both kinds:"),
     ):
         named = frame["task"][frame["verdict"] == verdict].tolist()

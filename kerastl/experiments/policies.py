@@ -19,6 +19,7 @@ from kerastl.errors import InputError, nearest
 from kerastl.experiments.hiding import chance_of_uncertain, components, hide
 from kerastl.experiments.parallel_heads import ParallelHeads, dropout_of
 from kerastl.features.extract import extract_features
+from kerastl.inference.evaluation import groups_of
 from kerastl.models.cuts import split
 from kerastl.models.spec import spec_of
 from kerastl.scoring.differences import Difference, difference
@@ -160,13 +161,14 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """Features and codes of the two parts, `[n, features]` and `[n, columns]`."""
+    """Features and codes of the two parts, `[n, features]` and `[n, columns]`; groups of val."""
 
     columns: tuple[Column, ...]
     train: np.ndarray
     codes: np.ndarray
     val: np.ndarray
     truth: np.ndarray
+    groups: np.ndarray | None
 
 
 def compare_policies(
@@ -247,7 +249,8 @@ def _study(model: keras.Model, data: Manifest, cache: Any) -> tuple[Study, dict[
     left_out = {n: reason for n, reason in zip(names, why, strict=True) if reason}
     inputs = [np.asarray(f.values[:, 0], "float32") for f in found]
     columns = tuple(wanted[i] for i in use)
-    return Study(columns, inputs[0], codes[:, use], inputs[1], truth[:, use]), left_out
+    groups = groups_of(val, found[1].rows)
+    return Study(columns, inputs[0], codes[:, use], inputs[1], truth[:, use], groups), left_out
 
 
 def _hindrance(codes: np.ndarray, truth: np.ndarray) -> str:
@@ -327,7 +330,7 @@ def _rows(
     def apart(policy: str, metric: str, draws: int) -> Difference:
         return difference(
             task, truth, scores[policy], scores["ignore"], metric=metric, level=level,
-            class_=column.label, draws=draws, seed=seed,
+            class_=column.label, groups=study.groups, draws=draws, seed=seed,
         )  # fmt: skip
 
     for policy in trained:

@@ -155,8 +155,8 @@ def _rows(
         metric = "accuracy" if task.kind == "multiclass" else "auc"
         ours, theirs = (np.stack([p.scores[task.name] for p in way]) for way in (found, equal))
         apart = difference(
-            task, equal[0].labels[task.name], ours, theirs, metric=metric, level=level,
-            draws=2000, seed=seed,
+            task, equal[0].labels[task.name], ours, theirs, metric=metric,
+            groups=equal[0].groups, level=level, draws=2000, seed=seed,
         )  # fmt: skip
         yield (
             *change, task.name, metric, apart.ours, apart.value, apart.low, apart.high, apart.n,

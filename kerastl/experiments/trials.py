@@ -18,7 +18,13 @@ from kerastl.data.manifest import RESERVED, Manifest
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError, nearest
 from kerastl.features.store.index import contents
-from kerastl.inference.evaluation import Predictions, read_scores, stored_scores, write_scores
+from kerastl.inference.evaluation import (
+    Predictions,
+    groups_of,
+    read_scores,
+    stored_scores,
+    write_scores,
+)
 from kerastl.models.cuts import split
 from kerastl.models.factories import Backbone, create_model
 from kerastl.models.graph import network_key
@@ -157,7 +163,7 @@ class Trials:
             data = _only(self.data, tasks).split(part).certain()
             [scores], rows = kept
             labels = {name: codes[rows] for name, codes in data.labels().items()}
-            return Predictions(scores, labels, rows, dict(data.skipped))
+            return Predictions(scores, labels, rows, dict(data.skipped), groups_of(data, rows))
         found = self.predict(self.train(tasks, seed, share), part)
         write_scores(store, tasks, found.rows, [found.scores])
         return found

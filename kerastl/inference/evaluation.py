@@ -37,12 +37,14 @@ class Predictions:
             are unknown); None where none were given.
         rows: int `[n]`, the position in the data of each scored picture.
         skipped: Path and cause of each picture that could not be read.
+        groups: int `[n]`, the group of each scored picture; None where there are none.
     """
 
     scores: dict[str, np.ndarray]
     labels: dict[str, np.ndarray] | None
     rows: np.ndarray
     skipped: dict[str, str]
+    groups: np.ndarray | None = None
 
 
 def evaluate(
@@ -60,7 +62,7 @@ def evaluate(
         data: A Manifest (of which `scored_part` is scored), or
             (images, labels) arrays, or a batched `tf.data.Dataset` of such. Where the model
             is a path in the folder of a run, a Manifest is divided as that run has seen it.
-        draws: Bootstrap draws behind each interval; 0 for no intervals.
+        draws: Bootstrap draws behind the intervals that need them; 0 for no intervals.
         seed: Seed of the draws.
         batch_size: Pictures in a batch.
 
@@ -95,7 +97,7 @@ def evaluate(
         raise InputError("Expected data with labels: a Manifest, or (images, labels).")
     scores = score(
         predictor.tasks, found.labels, found.scores,
-        thresholds=predictor.thresholds, draws=draws, seed=seed,
+        thresholds=predictor.thresholds, groups=found.groups, draws=draws, seed=seed,
     )  # fmt: skip
     if found.skipped:
         notes.append(f"Pictures that could not be read, and are not counted: {len(found.skipped)}.")
@@ -128,7 +130,14 @@ def predict_scores(
     if not rows:
         raise InputError("Expected at least one picture that can be read. There is none.")
     known = None if labels[0] is None else join(labels)
-    return Predictions(join(scores), known, np.concatenate(rows), _skipped(data))
+    rows = np.concatenate(rows)
+    return Predictions(join(scores), known, rows, _skipped(data), groups_of(data, rows))
+
+
+def groups_of(data: Any, rows: np.ndarray) -> np.ndarray | None:
+    """The groups of some rows of the data; None where they come in none."""
+    groups = data.groups if isinstance(data, Manifest) else None
+    return None if groups is None else groups[rows]
 
 
 SCORED = {
@@ -253,7 +262,8 @@ def stored_scores(
     prefix, tail = split(model, cut.layer)
     found = extract_features(prefix, data, tasks=tasks, cache=cache, engine=engine)
     scores = _tail_scores(tail, tasks, found.values)
-    return Predictions(scores, dict(found.labels), found.rows, dict(data.skipped))
+    groups = groups_of(data, found.rows)
+    return Predictions(scores, dict(found.labels), found.rows, dict(data.skipped), groups)
 
 
 def write_scores(

@@ -76,7 +76,7 @@ def attribute(
         ...     lambda outputs: np.array(outputs) == data * 5, leave_out=False,
         ... )
         >>> print(found)
-        The stage 'tens' costs 0.200 [0.142, 0.254] of the score, which is 0.800 (n = 200). What
+        The stage 'tens' costs 0.200 [0.144, 0.262] of the score, which is 0.800 (n = 200). What
         the other stages cost is inside the noise.
     """
     _check_kinds(pipeline, truths)

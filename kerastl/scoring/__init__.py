@@ -1,10 +1,11 @@
 """Scores: from class scores and known labels to decisions, measures and intervals.
 
 A measure takes how often each picture is counted in each draw, so that the plain value and the
-bootstrap are the same lines (`measures`, `intervals`). What is unknown is counted nowhere. Whoever
-compares two things does it by the paired difference of `differences`.
+bootstrap are the same lines (`measures`). `limits` says which measure gets which interval of
+`intervals`. What is unknown is counted nowhere. Whoever compares two things does it by the paired
+difference of `differences`.
 
-May use: `data`, numpy, pandas, scikit-learn, matplotlib. Knows no Keras.
+May use: `data`, numpy, SciPy, pandas, scikit-learn, matplotlib. Knows no Keras.
 """
 
 from kerastl.lazy import lazy_names

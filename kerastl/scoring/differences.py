@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
-from kerastl.scoring.intervals import Z, left_open, resampled
-from kerastl.scoring.measures import Answers, Measures, answers, codes_of, metrics_of
+from kerastl.scoring.intervals import (
+    IMAGINARY,
+    NONE,
+    TOO_FEW,
+    Limits,
+    apart,
+    in_words,
+    paired,
+    resampled,
+    widened,
+    within,
+)
+from kerastl.scoring.limits import limits, rests_on, shared, wanted
+from kerastl.scoring.measures import Answers, Measures, answers, codes_of, metrics_of, with_label
 
 Pair = tuple[Answers, Answers]
 
@@ -23,7 +35,7 @@ class Difference:
     Attributes:
         value: The mean over repeats of our measure minus theirs; NaN where it is
             undefined.
-        low: Lower end of its interval.
+        low: Lower end of its interval; NaN where there is too little behind it for one.
         high: Upper end.
         ours: Our measure, the mean over repeats.
         theirs: Their measure likewise.
@@ -53,9 +65,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What may be said of our way: better, worse, no difference; or undefined."""
+        """What may be said of our way: better, worse, no difference; undefined, too few."""
         if math.isnan(self.value):
             return "undefined"
+        if math.isnan(self.low):
+            return TOO_FEW
         if not self.real:
             return "no difference"
         return "better" if self.low > 0 else "worse"
@@ -63,7 +77,7 @@ class Difference:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return "undefined"
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return in_words(self.value, self.low, self.high, "+.3f")
 
 
 def difference(
@@ -75,6 +89,7 @@ def difference(
     metric: str,
     class_: str = "",
     thresholds: Sequence[float] | None = None,
+    groups: np.ndarray | None = None,
     level: float = 0.95,
     draws: int = 1000,
     seed: int = 0,
@@ -82,14 +97,13 @@ def difference(
     """The paired difference of two ways, scored on the same known labels.
 
     Two things vary: which pictures were at hand, and how each repeat's training
-    happened to go. The interval holds both. The pictures are resampled, the same
-    draw for both ways and for all repeats; to each draw's mean over the r repeats
-    is added what the repeats leave open, s / sqrt(r) times a draw of Student's t
-    with r - 1 degrees of freedom, where s is the spread of the r differences.
-    Resampling the repeats themselves would understate their spread where they are
-    few: three values have only ten different resamples. So two or three repeats
-    give wide intervals, and one repeat none for training: then the interval speaks
-    of these two trained models only.
+    happened to go. The interval holds both. Of accuracy and recall the pictures' part is
+    `paired`: what is gained and what is lost are a share each. Of other measures it is
+    `apart`: it comes from the interval of each way and from how both go together when
+    pictures are drawn anew. The repeats' part is their standard error times Student's t
+    with r - 1 degrees of freedom, so two or three repeats give wide intervals, and one
+    repeat none for training: then the interval speaks of these two trained models only.
+    An interval ends at what is possible, and where that leaves nothing out there is none.
 
     Args:
         task: The task.
@@ -99,6 +113,7 @@ def difference(
         metric: As in the frame of `score`.
         class_: The class it is measured on; "" for the whole task.
         thresholds: As in `measures.answers`.
+        groups: As in `score`.
         level: Share of such intervals that hold the true difference.
         draws: Bootstrap draws. Draws in which the measure is undefined are left out.
         seed: Seed of the draws.
@@ -117,8 +132,10 @@ def difference(
         >>> difference(task, truth, sure, guess, metric="accuracy").verdict
         'better'
 
-    Reference:
+    References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
+        Howe, "Approximate confidence limits on the mean of X + Y where X and Y are two
+        tabled independent random variables", JASA 69, 1974.
     """
     ours, theirs = _repeated(ours), _repeated(theirs)
     _check(task, np.asarray(labels), {"ours": ours, "theirs": theirs}, level, draws)
@@ -131,7 +148,9 @@ def difference(
         (answers(task, codes, a, thresholds), answers(task, codes, b, thresholds))
         for a, b in zip(ours, theirs, strict=True)
     ]
-    return _difference(task, pairs, (class_, metric), level, draws, seed)
+    if groups is not None:
+        groups = np.asarray(groups)[with_label(codes)]
+    return _difference(task, pairs, (class_, metric), groups, level, draws, seed)
 
 
 def _one_label(task, codes, ours, theirs, thresholds, i):
@@ -142,7 +161,13 @@ def _one_label(task, codes, ours, theirs, thresholds, i):
 
 
 def _difference(
-    task: Task, pairs: Sequence[Pair], key: tuple[str, str], level: float, draws: int, seed: int
+    task: Task,
+    pairs: Sequence[Pair],
+    key: tuple[str, str],
+    groups: np.ndarray | None,
+    level: float,
+    draws: int,
+    seed: int,
 ) -> Difference:
     if key not in metrics_of(task):
         raise InputError(
@@ -152,13 +177,71 @@ def _difference(
         )
     first = pairs[0][0]
     plain = _values(task, pairs, key, np.ones((len(first.truth), 1)))[..., 0]
-    each = plain[0] - plain[1]
-    blocks = [_values(task, pairs, key, c) for c in resampled(len(first.truth), draws, seed)]
-    drawn = np.concatenate([(b[0] - b[1]).mean(axis=0) for b in blocks] or [np.array([])])
-    low, high = _interval(drawn + left_open(each, len(drawn), seed), level)
+    each, ways = plain[0] - plain[1], tuple(zip(*pairs, strict=True))
+    parts = [shared(task, way, key) for way in ways]
+    if key[1] in SAME and None not in parts:
+        found = paired(parts[0][0] - parts[1][0], parts[0][1], groups, level)
+    else:
+        keys = dict.fromkeys([key, *wanted(task, ways[0], key)])
+        blocks = [
+            {k: _values(task, pairs, k, counts).mean(axis=1) for k in keys}
+            for counts in resampled(len(first.truth), draws, seed, groups)
+        ]
+        drawn = {k: np.concatenate([b[k] for b in blocks], axis=1) for k in keys if blocks}
+        found = _apart(task, ways, key, plain.mean(axis=1), drawn, groups, level)
+    value = float(each.mean())
+    low, high = widened(value, found, each, level)
+    if key[1] != "log_loss":
+        low, high = within((low, high), (-1.0, 1.0))
     n = first.seen[:, task.classes.index(key[0])].sum() if key[0] else first.counted.sum()
     ours, theirs = (float(v) for v in plain.mean(axis=1))
-    return Difference(float(each.mean()), low, high, ours, theirs, int(n), len(pairs), level)
+    return Difference(value, low, high, ours, theirs, int(n), len(pairs), level)
+
+
+SAME = ("accuracy", "recall")
+"""Shares of the same pictures, whichever way they are decided."""
+
+
+def _apart(
+    task: Task,
+    ways: Sequence[Sequence[Answers]],
+    key: tuple[str, str],
+    values: np.ndarray,
+    drawn: Mapping[tuple[str, str], np.ndarray],
+    groups: np.ndarray | None,
+    level: float,
+) -> Limits:
+    if not drawn:  # nothing is known
+        return NONE
+    ends = [
+        limits(task, ways[i], key, float(values[i]), {k: d[i] for k, d in drawn.items()}, groups,
+               level)
+        for i in (0, 1)
+    ]  # fmt: skip
+    units = min(rests_on(task, way, key, groups) for way in ways)
+    return apart(*map(float, values), *ends, correlation(*drawn[key], units))
+
+
+def correlation(ours: np.ndarray, theirs: np.ndarray, units: float) -> float:
+    """How two measures go together over the same draws, as far as so few units can tell.
+
+    Two imaginary units in which they do not keep it below 1: measures that are alike on
+    what is at hand need not be on more.
+
+    Args:
+        ours: `[draws]`.
+        theirs: `[draws]`.
+        units: What both rest on.
+
+    Example:
+        >>> round(correlation(np.arange(9.0), np.arange(9.0), 18), 3)
+        0.9
+    """
+    both = ~np.isnan(ours + theirs)
+    ours, theirs = ours[both], theirs[both]
+    if len(ours) < 2 or not ours.std() * theirs.std() > 0:
+        return 0.0
+    return float(np.corrcoef(ours, theirs)[0, 1]) * units / (units + IMAGINARY)
 
 
 def _values(
@@ -166,15 +249,6 @@ def _values(
 ) -> np.ndarray:
     """One measure of both ways: `[2, repeats, draws]`."""
     return np.array([[Measures(task, pair[way], counts)[key] for pair in pairs] for way in (0, 1)])
-
-
-def _interval(drawn: np.ndarray, level: float) -> tuple[float, float]:
-    defined = drawn[~np.isnan(drawn)]
-    if not len(defined):
-        return math.nan, math.nan
-    tail = 50 * (1 - level)
-    low, high = np.percentile(defined, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def _repeated(scores: np.ndarray) -> np.ndarray:
@@ -206,18 +280,10 @@ def _faults(task: Task, labels: np.ndarray, scores: np.ndarray) -> Iterator[str]
 
 
 def paired_difference(ours: np.ndarray, theirs: np.ndarray, span: float = 1.0) -> Difference:
-    """How much higher our scores are on average, with the 95 % interval.
+    """How much higher our scores are on average, with the 95 % interval of `paired`.
 
-    To the n differences two imaginary examples are added, whose scores are whole spans
-    apart in half of their cases up and in half down:
-
-        m = sum(d) / (n + 2)
-        s^2 = (sum(d^2) + span^2) / (n + 2) - m^2
-        m -+ z s / sqrt(n + 2)
-
-    For scores of 0 and 1 this is the interval of Agresti and Min, which stays honest where
-    few examples differ: where none does its width is not 0, and four that all say the
-    same are not yet a difference, as in a sign test. A bootstrap fails in both.
+    Where no example differs its width is not 0, and four that all say the same are not yet
+    a difference, as in a sign test. A bootstrap fails in both.
 
     Args:
         ours: `[n]`, one score for each example.
@@ -230,26 +296,21 @@ def paired_difference(ours: np.ndarray, theirs: np.ndarray, span: float = 1.0) -
     Example:
         >>> right = np.ones(200)
         >>> print(paired_difference(right, right))
-        +0.000 [-0.010, +0.010]
+        +0.000 [-0.018, +0.018]
         >>> worse = np.where(np.arange(200) < 4, 0.0, 1.0)
         >>> paired_difference(right, worse).verdict
         'no difference'
-
-    Reference:
-        Agresti and Min, "Simple improved confidence intervals for comparing matched
-        proportions", Statistics in Medicine 24, 2005.
     """
     each = np.asarray(ours, "float64") - np.asarray(theirs, "float64")
-    n, value = len(each), float(each.mean())
-    middle = float(each.sum()) / (n + 2)
-    half = Z * standard_error(each, span)
-    low, high = max(middle - half, -span), min(middle + half, span)
+    low, high = (span * end for end in paired(each / span))
     means = float(np.mean(ours)), float(np.mean(theirs))
-    return Difference(value, min(low, value), max(high, value), *means, n=n, repeats=1)
+    return Difference(float(each.mean()), low, high, *means, n=len(each), repeats=1)
 
 
 def standard_error(each: np.ndarray, span: float = 1.0) -> float:
-    """That of the mean of some differences: s / sqrt(n + 2), as in `paired_difference`.
+    """That of the mean of some differences, with two imaginary ones a whole span up and down.
+
+    s^2 = (sum(d^2) + span^2) / (n + 2) - (sum(d) / (n + 2))^2, and s / sqrt(n + 2).
 
     Args:
         each: `[n]`, one difference for each example.
@@ -258,6 +319,10 @@ def standard_error(each: np.ndarray, span: float = 1.0) -> float:
     Example:
         >>> round(standard_error(np.zeros(98)), 4)
         0.01
+
+    Reference:
+        Agresti and Min, "Simple improved confidence intervals for comparing matched
+        proportions", Statistics in Medicine 24, 2005.
     """
     n = len(each) + 2
     variance = (float(np.square(each).sum()) + span**2) / n - (float(each.sum()) / n) ** 2

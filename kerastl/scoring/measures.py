@@ -68,6 +68,11 @@ def codes_of(task: Task, labels: np.ndarray) -> np.ndarray:
     return codes.reshape(-1) if task.kind == "binary" else codes
 
 
+def with_label(codes: np.ndarray) -> np.ndarray:
+    """bool `[n]`: the pictures with at least one known label; `answers` keeps these."""
+    return known(codes) if codes.ndim == 1 else known(codes).any(axis=1)
+
+
 def answers(
     task: Task,
     codes: np.ndarray,
@@ -82,7 +87,7 @@ def answers(
         scores: `[n, classes]` in [0, 1].
         thresholds: The task's, as `decided` takes them; None is 0.5 everywhere.
     """
-    rows = known(codes) if codes.ndim == 1 else known(codes).any(axis=1)
+    rows = with_label(codes)
     codes, scores = codes[rows], np.asarray(scores, dtype="float64")[rows]
     picked = decided(task, scores, thresholds)
     if task.kind == "multilabel":

@@ -14,10 +14,12 @@ from kerastl.data.tasks import Task, as_tasks, known
 from kerastl.errors import InputError
 from kerastl.scoring import measures
 from kerastl.scoring.decisions import HALF, complete
-from kerastl.scoring.intervals import interval, resampled, wilson
+from kerastl.scoring.intervals import TOO_FEW, in_words, resampled
+from kerastl.scoring.limits import limits, wanted
 from kerastl.scoring.measures import Answers, Measures, metrics_of
 
-COLUMNS = ("task", "class", "metric", "value", "low", "high", "n", "positives")
+COLUMNS = ("task", "class", "metric", "value", "low", "high", "n", "positives", "interval")
+LEVEL = "95 %"
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Scores:
 
     Args:
         frame: Columns task, class ("" for the whole task), metric, value, low,
-            high (its 95 % interval, see `score`), n (known labels) and positives
-            (of the class; missing for a whole task).
+            high (its 95 % interval, see `score`), n (known labels), positives (of
+            the class; missing for a whole task) and interval: "95 %", "too few" where
+            there is too little for one, "" where none was asked for.
         confusion: Counts by task, true classes down, predicted classes across;
             for multiclass and binary tasks.
         reliability: By task, a row per filled bin: low, high, confidence (mean),
@@ -88,6 +91,7 @@ def score(
     *,
     thresholds: Mapping[str, Sequence[float]] | None = None,
     only: Collection[str] | None = None,
+    groups: np.ndarray | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Scores:
@@ -101,10 +105,10 @@ def score(
     over classes (macro F1, AUC, average precision) are over those with a known
     positive and a known negative; the notes name the others.
 
-    An interval is the 95 % percentile interval of a bootstrap over pictures. Where
-    a proportion (accuracy, precision, recall) is 0 or 1, every draw repeats it and
-    the bootstrap has no width; there it is Wilson's score interval, with n the
-    pictures, the predicted or the positives behind the proportion.
+    An interval holds the truth in 95 of 100 such sets of pictures, in small ones too:
+    `limits` says how for each measure. Where there is too little for that, as with fewer
+    than 5 positives for an AUC, it says "too few". Pictures that come in groups, such as
+    a patient's, are not taken for independent.
 
     Args:
         tasks: The tasks.
@@ -114,8 +118,10 @@ def score(
         thresholds: By task, as a Spec's: a label is given, and the second class of
             a binary task is the answer, from this score on; by default 0.5.
         only: The metrics to compute; by default all.
-        draws: Bootstrap draws over pictures; 0 for no intervals. Draws in which a
-            value is undefined are left out.
+        groups: `[n]`, the group of each picture, as `Manifest.groups`; None where each
+            stands for itself.
+        draws: Bootstrap draws over pictures, or over groups, for the measures that need
+            them; 0 for no intervals. Draws in which a value is undefined are left out.
         seed: Seed of the draws.
 
     Returns:
@@ -133,17 +139,16 @@ def score(
     References:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
-        Wilson, "Probable Inference, the Law of Succession, and Statistical
-        Inference", JASA 1927.
     """
     tasks = as_tasks(tasks)
-    _check(tasks, labels, scores, draws)
+    _check(tasks, labels, scores, groups, draws)
     at = complete(tasks, thresholds)
     rows, notes, confusion, reliability = [], [], {}, {}
     for task in tasks:
         codes = measures.codes_of(task, labels[task.name])
         found = measures.answers(task, codes, scores[task.name], at.get(task.name))
-        rows += _rows(task, found, only, draws, seed)
+        of = None if groups is None else np.asarray(groups)[measures.with_label(codes)]
+        rows += _rows(task, found, only, of, draws, seed)
         notes += [*_notes(task, found), *_moved(task, at.get(task.name, ()))]
         reliability[task.name] = _reliability(found)
         if task.kind != "multilabel":
@@ -158,21 +163,29 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _rows(
-    task: Task, a: Answers, only: Collection[str] | None, draws: int, seed: int
+    task: Task,
+    a: Answers,
+    only: Collection[str] | None,
+    groups: np.ndarray | None,
+    draws: int,
+    seed: int,
 ) -> Iterator[tuple]:
     keys = [key for key in metrics_of(task) if only is None or key[1] in only]
     values = _measured(task, a, keys, np.ones((len(a.truth), 1)))
-    blocks = [_measured(task, a, keys, c) for c in resampled(len(a.truth), draws, seed)]
+    vary = list(dict.fromkeys(one for key in keys for one in wanted(task, [a], key)))
+    counts = resampled(len(a.truth), draws if vary else 0, seed, groups)
+    blocks = [_measured(task, a, vary, c) for c in counts]
+    drawn = {key: np.concatenate([b[key] for b in blocks]) for key in vary if blocks}
     n_of = dict(zip(task.classes, a.seen.sum(axis=0).tolist(), strict=True))
     positives = dict(zip(task.classes, (a.truth & a.seen).sum(axis=0).tolist(), strict=True))
-    trials = _trials(task, a)
-    for key, value in values.items():
+    for key, found in values.items():
         name, metric = key
-        drawn = np.concatenate([b[key] for b in blocks]) if blocks else np.array([])
-        flat = blocks and key in trials and value[0] in (0, 1)
-        low, high = wilson(float(value[0]), trials[key]) if flat else interval(drawn)
+        value, low, high, said = float(found[0]), math.nan, math.nan, ""
+        if draws and not math.isnan(value):
+            low, high = limits(task, [a], key, value, drawn, groups)
+            said = TOO_FEW if math.isnan(low) else LEVEL
         n = n_of[name] if name else int(a.counted.sum())
-        yield task.name, name, metric, float(value[0]), low, high, n, positives.get(name)
+        yield task.name, name, metric, value, low, high, n, positives.get(name), said
 
 
 def _measured(
@@ -180,18 +193,6 @@ def _measured(
 ) -> dict[tuple[str, str], np.ndarray]:
     made = Measures(task, a, counts)
     return {key: made[key] for key in keys}
-
-
-def _trials(task: Task, a: Answers) -> dict[tuple[str, str], int]:
-    """What each proportion is a share of: the pictures, the predicted, the positives."""
-    behind = {
-        "precision": (a.picked & a.seen).sum(axis=0),
-        "recall": (a.truth & a.seen).sum(axis=0),
-    }
-    found = {("", "accuracy"): len(a.truth)}
-    for metric, counts in behind.items():
-        found |= {(c, metric): int(n) for c, n in zip(task.classes, counts, strict=True)}
-    return found
 
 
 def _notes(task: Task, a: Answers) -> Iterator[str]:
@@ -243,8 +244,17 @@ def _reliability(a: Answers) -> pd.DataFrame:
     return by_bin.reset_index(drop=True)
 
 
-def _check(tasks: tuple[Task, ...], labels: Mapping, scores: Mapping, draws: int) -> None:
+def _check(
+    tasks: tuple[Task, ...],
+    labels: Mapping,
+    scores: Mapping,
+    groups: np.ndarray | None,
+    draws: int,
+) -> None:
     faults = [f"{t.name}: {what}" for t in tasks for what in _faults(t, labels, scores)]
+    lengths = {len(np.asarray(labels[t.name])) for t in tasks if t.name in labels}
+    if groups is not None and lengths - {len(groups)}:
+        faults.append(f"expected a group for each of {max(lengths)} pictures: {len(groups)} given.")
     if draws < 0:
         faults.append(f"Expected draws of 0 or more. Received: {draws}.")
     if faults:
@@ -288,10 +298,10 @@ def _table(part: pd.DataFrame) -> list[str]:
 def _cell(row: Mapping[str, Any], digits: int) -> str:
     if math.isnan(row["value"]):
         return "undefined"
-    value = f"{row['value']:.{digits}f}"
-    if math.isnan(row["low"]):
-        return value
-    return f"{value} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    form = f".{digits}f"
+    if not row["interval"]:
+        return f"{row['value']:{form}}"
+    return in_words(row["value"], row["low"], row["high"], form)
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kerastl.plotting import BLUE, GREY, INK, ORANGE, printable, write_png
+from kerastl.scoring.intervals import TOO_FEW, in_words
 from kerastl.scoring.scores import Scores
 
 MOST_CLASSES = 30
@@ -21,7 +22,7 @@ def plot_scores(scores: Scores, path: str | Path) -> Path:
     """Draw scores into one PNG, a row for each task.
 
     A row shows the confusion matrix (shares of the true class, with counts; a
-    multilabel task has none), the F1 of each class with its 95 % interval, and
+    multilabel task has none), the F1 of each class with its 95 % interval, if any, and
     the reliability diagram. Of more than 30 classes the 30 with the most
     pictures are drawn.
 
@@ -76,10 +77,12 @@ def _title(task: str, part: pd.DataFrame) -> str:
     name = printable(task, 60)
     if np.isnan(row["value"]):
         return f"{name}: no known label"
-    between = "" if np.isnan(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
+    told = f"{row['value']:.3f}"
+    if row["interval"]:
+        told = in_words(row["value"], row["low"], row["high"])
     area = whole.loc["auc", "value"]
     auc = "" if np.isnan(area) else f", AUC {area:.3f}"
-    return f"{name}: accuracy {row['value']:.3f}{between}{auc}, n = {row['n']}"
+    return f"{name}: accuracy {told}{auc}, n = {row['n']}"
 
 
 def _confusion(axes: Axes, counts: pd.DataFrame | None, classes: list[str]) -> None:
@@ -115,9 +118,11 @@ def _bars(axes: Axes, part: pd.DataFrame, classes: list[str]) -> None:
     there = np.isfinite(ends).all(axis=0)
     axes.errorbar(value[there], place[there], xerr=ends[:, there], fmt="none", ecolor=INK,
                   elinewidth=1.1, capsize=2.5)  # fmt: skip
-    for i, (v, high, n) in enumerate(zip(value, rows["high"], rows["positives"], strict=True)):
-        told = "undefined" if np.isnan(v) else f"{v:.2f}"
-        at = np.nanmax([0, v, high]) + 0.02
+    for i, row in enumerate(rows.to_dict("records")):
+        v, n = row["value"], row["positives"]
+        few = f" [{TOO_FEW}]" if row["interval"] == TOO_FEW else ""
+        told = "undefined" if np.isnan(v) else f"{v:.2f}{few}"
+        at = np.nanmax([0, v, row["high"]]) + 0.02
         axes.text(at, i, f"{told}  n = {n}", va="center", color=INK, fontsize=8)
     _names(axes, classes, "y")
     axes.set(xlim=(0, 1.35), xticks=np.linspace(0, 1, 6), ylim=(len(classes) - 0.5, -0.5))

@@ -14,7 +14,7 @@ from kerastl.data.tasks import Task, as_tasks
 from kerastl.errors import InputError, nearest
 from kerastl.scoring import measures
 from kerastl.scoring.decisions import HALF
-from kerastl.scoring.intervals import interval, resampled
+from kerastl.scoring.intervals import exact, in_words, interval, resampled
 from kerastl.scoring.scores import records, score
 
 METRICS = ("f1", "accuracy", "balanced_accuracy")
@@ -36,8 +36,8 @@ class Thresholds:
             (of a binary task one, of its second class), as a Spec's `thresholds`.
         frame: A row per label: task, label, threshold, metric, at_half and tuned
             (its value at 0.5 and at the threshold, on these pictures), gain (of
-            tuning, on pictures that it did not see), low and high (where the middle
-            95 % of the draws' gains lie), n (known labels), positives, and a note.
+            tuning, on pictures that it did not see), low and high (its 95 % interval;
+            none where nothing was tuned), n (known labels), positives, and a note.
     """
 
     values: dict[str, tuple[float, ...]]
@@ -155,12 +155,26 @@ def _label(
             best, note = HALF, "kept at 0.5: tuning gains nothing on pictures it did not see"
     at = np.searchsorted(scores, [HALF, best], "left")
     half, tuned = _values(truth, at, np.ones((n, 1)), metric)[:, 0]
-    low, high = interval(gains)
+    gain = float(np.nanmean(gains))
+    low, high = (math.nan, math.nan) if few else _limits(gain, gains, n)
     return {
-        "threshold": best, "at_half": float(half), "tuned": float(tuned),
-        "gain": float(np.nanmean(gains)), "low": low, "high": high, "n": n,
-        "positives": positives, "note": note,
+        "threshold": best, "at_half": float(half), "tuned": float(tuned), "gain": gain,
+        "low": low, "high": high, "n": n, "positives": positives, "note": note,
     }  # fmt: skip
+
+
+def _limits(gain: float, gains: np.ndarray, n: int) -> tuple[float, float]:
+    """Where the middle 95 % of the draws' gains lie, and what n pictures may never have shown.
+
+    A draw leaves out a third of the pictures, so that its gain varies more than the gain on
+    all. What turns out otherwise only on pictures of a kind that is not there it cannot show.
+    """
+    low, high = interval(gains)
+    unseen = exact(0, n)[1]
+    return (
+        max(gain - math.hypot(gain - low, unseen), -1.0),
+        min(gain + math.hypot(high - gain, unseen), 1.0),
+    )
 
 
 def _best(
@@ -224,7 +238,7 @@ def _table(frame: pd.DataFrame) -> Iterator[str]:
     width, metric = max(map(len, names)), frame["metric"].iloc[0]
     yield f"{'':<{width}}  threshold  {metric} at 0.5 -> tuned, gain on pictures left out"
     for name, row in zip(names, frame.to_dict("records"), strict=True):
-        gain = f"{row['gain']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        gain = in_words(row["gain"], row["low"], row["high"], "+.3f")
         told = f"{row['at_half']:.3f} -> {row['tuned']:.3f}, {gain}"
         count = f"{row['positives']} of {row['n']} positive"
         note = f"; {row['note']}" if row["note"] else ""

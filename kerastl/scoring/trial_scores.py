@@ -10,9 +10,20 @@ import numpy as np
 
 from kerastl.data.tasks import Task, as_tasks, known
 from kerastl.errors import InputError
-from kerastl.scoring.differences import Difference
-from kerastl.scoring.intervals import Z, interval, left_open, resampled, wilson
-from kerastl.scoring.measures import answers, auc, average, codes_of, ratio
+from kerastl.scoring.differences import Difference, correlation
+from kerastl.scoring.intervals import (
+    Limits,
+    Z,
+    apart,
+    bounded,
+    exact,
+    resampled,
+    variance,
+    widened,
+    within,
+)
+from kerastl.scoring.limits import rests_on
+from kerastl.scoring.measures import answers, auc, average, codes_of, ratio, with_label
 
 MEASURES = {"binary": "AUC", "multilabel": "mean AUC", "multiclass": "accuracy"}
 """What a task of each kind is scored by."""
@@ -131,7 +142,7 @@ def _task_score(
     task: Task, labels: np.ndarray, scores: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
     codes = codes_of(task, labels)
-    counts = counts[known(codes) if codes.ndim == 1 else known(codes).any(axis=1)]
+    counts = counts[with_label(codes)]
     a = answers(task, codes, scores)
     if task.kind == "multiclass":
         return ratio(a.right[:, 0].astype(counts.dtype) @ counts, counts.sum(axis=0))
@@ -153,16 +164,17 @@ class TrialScore:
         drawn: float64 `[draws]`, the mean over executions on each draw of pictures.
             All trials have the same draws.
         n: Pictures with a known label.
+        units: What the score rests on, as in `limits`: for an AUC the rarer side; groups,
+            where the pictures come in groups.
         proportion: Whether it is a share of the pictures.
-        seed: Of what is drawn for the executions.
     """
 
     by_task: np.ndarray
     each: np.ndarray
     drawn: np.ndarray
     n: int
+    units: float
     proportion: bool = False
-    seed: int = 0
 
     @property
     def value(self) -> float:
@@ -172,8 +184,8 @@ class TrialScore:
     @property
     def standard_error(self) -> float:
         """Of the value: the pictures' part and the executions' part together."""
-        if self._flat:
-            low, high = wilson(self.value, self.n)
+        if self.proportion and self.value in (0, 1):
+            low, high = self._by_pictures
             return (high - low) / (2 * Z)
         defined = self.drawn[~np.isnan(self.drawn)]
         if len(defined) < 2:
@@ -182,26 +194,27 @@ class TrialScore:
         return math.sqrt(defined.var(ddof=1) + between)
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """The 95 % interval; Wilson's for a share of 0 or 1, where all draws are alike."""
-        if self._flat:
-            return wilson(self.value, self.n)
-        low, high = interval(self.drawn + left_open(self.each, len(self.drawn), self.seed))
-        # Student's t knows no end, a score does; NaN stays NaN.
-        low, high = np.clip((low, high), 0.0, 1.0).tolist()
-        return low, high
+    def limits(self) -> Limits:
+        """The 95 % interval; NaN where there is too little behind it."""
+        return within(widened(self.value, self._by_pictures, self.each), (0.0, 1.0))
 
     def to(self, best: TrialScore) -> Difference:
         """The paired difference of this trial to another with the same draws."""
-        each = self.each - best.each
-        drawn = self.drawn - best.drawn + left_open(each, len(self.drawn), self.seed)
-        return Difference(
-            float(each.mean()), *interval(drawn), self.value, best.value, self.n, len(each)
-        )
+        each, n = self.each - best.each, self.n
+        low, high = 0.0, 0.0  # to itself
+        if best is not self:
+            together = correlation(self.drawn, best.drawn, self.units)
+            both = self._by_pictures, best._by_pictures
+            found = apart(self.value, best.value, *both, together)
+            low, high = within(widened(float(each.mean()), found, each), (-1.0, 1.0))
+        return Difference(float(each.mean()), low, high, self.value, best.value, n, len(each))
 
     @property
-    def _flat(self) -> bool:
-        return self.proportion and self.value in (0, 1)
+    def _by_pictures(self) -> Limits:
+        """The interval for these executions."""
+        if self.proportion and len(self.each) == 1 and self.units == self.n:
+            return exact(self.value * self.n, self.n)
+        return bounded(self.value, variance(self.drawn, self.units), self.units)
 
 
 def score_trials(
@@ -209,6 +222,7 @@ def score_trials(
     labels: Mapping[str, np.ndarray],
     trials: Mapping[str, Sequence[Mapping[str, np.ndarray]]],
     *,
+    groups: np.ndarray | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, TrialScore]:
@@ -218,24 +232,43 @@ def score_trials(
         tasks: The tasks.
         labels: By task, as in `trial_score`.
         trials: By trial, the scores of each execution. All have as many executions.
-        draws: Draws of pictures, among those with a known label.
+        groups: `[n]`, the group of each picture, as in `score`.
+        draws: Draws of pictures, or of groups, among those with a known label.
         seed: Of the draws.
 
     Returns:
         By trial its score.
     """
     labels, rows = _with_labels(tasks, labels)
+    groups = None if groups is None else np.asarray(groups)[rows]
     n, share = int(rows.sum()), len(tasks) == 1 and tasks[0].kind == "multiclass"
     found = {}
     for trial, runs in trials.items():
         seen = [{t.name: np.asarray(run[t.name])[rows] for t in tasks} for run in runs]
         plain = _scored(tasks, labels, seen, np.ones((n, 1)))[..., 0]
         # The same seed gives each trial the same draws, and no table of them all is kept.
-        draw = resampled(n, draws, seed)
+        draw = resampled(n, draws, seed, groups)
         blocks = [average(_scored(tasks, labels, seen, c)).mean(axis=0) for c in draw]
         drawn = np.concatenate(blocks or [np.empty(0)])
-        found[trial] = TrialScore(plain.mean(axis=1), average(plain), drawn, n, share, seed)
+        units = _units(tasks, labels, seen[0], groups)
+        found[trial] = TrialScore(plain.mean(axis=1), average(plain), drawn, n, units, share)
     return found
+
+
+def _units(
+    tasks: Sequence[Task], labels: Mapping, scores: Mapping, groups: np.ndarray | None
+) -> float:
+    """What the score rests on: the same for every trial, since the labels alone decide it."""
+    each = []
+    for task in tasks:
+        codes = codes_of(task, labels[task.name])
+        a, of = answers(task, codes, scores[task.name]), None
+        if groups is not None:
+            of = groups[with_label(codes)]
+        key = ("", "accuracy" if task.kind == "multiclass" else "auc")
+        each.append(rests_on(task, [a], key, of))
+    there = [units for units in each if units > 0]
+    return len(there) ** 2 / sum(1 / units for units in there) if there else 0.0
 
 
 def _scored(

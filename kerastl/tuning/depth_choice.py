@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from kerastl.scoring.differences import Difference
+from kerastl.scoring.intervals import TOO_FEW, in_words
 from kerastl.scoring.trial_scores import TrialScore
 
 COLUMNS = (
@@ -30,7 +31,7 @@ def depth_table(frame: pd.DataFrame, scores: Mapping[str, TrialScore]) -> pd.Dat
         backbone (where there is a choice), trainable, layers, trials (with a score), trial
         (the best), score, standard_error, low, high, difference (to the best of all),
         difference_low, difference_high, within (one standard error of the best of all) and
-        verdict: best, no difference, worse; failed, where no trial has a score.
+        verdict: best, no difference, worse, too few; failed, where no trial has a score.
     """
     best = frame.iloc[0]
     by = [c for c in ("backbone", "trainable") if c in frame]
@@ -86,7 +87,7 @@ def sentence(depths: pd.DataFrame, measure: str, n: int) -> str:
         return (
             f"{begin} is within one standard error ({best['standard_error']:.3f}) of the best, "
             f"{best['score']:.3f} with {_layers(best)}; the difference {_said(chosen)}"
-            f"{'' if chosen['verdict'] == 'no difference' else ', but smaller than that error'}."
+            f"{', but smaller than that error' if chosen['verdict'] == 'worse' else ''}."
         )
     shallower = done[done["layers"] < best["layers"]]
     if shallower.empty:
@@ -109,10 +110,10 @@ def depth_lines(depths: pd.DataFrame) -> Iterator[str]:
     for name, r in zip(names, depths.to_dict("records"), strict=True):
         score = apart = ""
         if r["verdict"] != "failed":
-            score = f"{r['score']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+            score = in_words(r["score"], r["low"], r["high"])
         if r["verdict"] not in ("failed", "best"):
-            apart = f"{r['difference']:+.3f} [{r['difference_low']:+.3f}, "
-            apart += f"{r['difference_high']:+.3f}]"
+            ends = r["difference_low"], r["difference_high"]
+            apart = in_words(r["difference"], *ends, "+.3f")
         yield (
             f"{name:<{wide}}  {r['layers']:>6}  {r['trials']:>6}  {score:<22}  "
             f"{apart:<23}  {r['verdict']}"
@@ -166,4 +167,5 @@ def _said(row: pd.Series) -> str:
         row["difference"], row["difference_low"], row["difference_high"], row["score"],
         row["score"] - row["difference"], 0, 1,
     )  # fmt: skip
-    return f"{apart} is {'real' if apart.real else 'no difference'}"
+    told = {"no difference": "no difference", TOO_FEW: "not known"}.get(apart.verdict, "real")
+    return f"{apart} is {told}"

@@ -102,21 +102,23 @@ def leaderboard(
     tasks: Task | Iterable[Task],
     labels: Mapping[str, np.ndarray],
     *,
+    groups: np.ndarray | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> Leaderboard:
     """Order trials by their score on val, and choose a depth among them.
 
     The score is `trial_score`, the mean over executions. Intervals and standard errors hold
-    the pictures at hand, by a bootstrap with the same draws for all trials, and how each
-    execution happened to go, as in `difference`. With one execution a trial they speak of
+    the pictures at hand, with the same draws of them for all trials, and how each execution
+    happened to go, as in `difference`. With one execution a trial they speak of
     the pictures only.
 
     Args:
         records: What is left of the trials, each with as many executions.
         tasks: The tasks.
         labels: By task, the labels of the pictures that the scores are of; unknown is -1.
-        draws: Draws of pictures.
+        groups: The group of each of these pictures, as in `score`.
+        draws: Draws of pictures, or of groups.
         seed: Of the draws.
 
     Returns:
@@ -139,7 +141,7 @@ def leaderboard(
         >>> print(board.sentence)
         Train the heads alone (trial 0): accuracy 0.775 on 40 pictures is within one standard
         error (0.064) of the best, 0.800 with the last 20 layers; the difference -0.025
-        [-0.075, +0.000] is no difference.
+        [-0.105, +0.050] is no difference.
 
     References:
         Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.
@@ -149,7 +151,7 @@ def leaderboard(
     labels = {name: np.asarray(codes) for name, codes in labels.items()}
     _check(records, tasks, labels, draws)
     whole = {r.trial_id: r.scores for r in records if not _failure(r)}
-    found = score_trials(tasks, labels, whole, draws=draws, seed=seed)
+    found = score_trials(tasks, labels, whole, groups=groups, draws=draws, seed=seed)
     scores = {trial: s for trial, s in found.items() if not np.isnan(s.value)}
     reasons = {r.trial_id: _failure(r) or UNDEFINED for r in records if r.trial_id not in scores}
     if not scores:

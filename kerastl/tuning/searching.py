@@ -290,8 +290,10 @@ def _leaderboard(folder: Path, data: Manifest, seed: int) -> Leaderboard:
     folders = sorted(folder.glob("trial_*"))
     records = [record for f in folders if (record := read_record(f, data.tasks)) is not None]
     rows = next((rows for f in folders if (rows := read_rows(f)) is not None), [])
-    labels = {name: codes[rows] for name, codes in data.split("val").certain().labels().items()}
-    return leaderboard(records, data.tasks, labels, seed=seed)
+    val = data.split("val").certain()
+    labels = {name: codes[rows] for name, codes in val.labels().items()}
+    groups = None if val.groups is None else val.groups[rows]
+    return leaderboard(records, data.tasks, labels, groups=groups, seed=seed)
 
 
 def _winner(hypermodel: UnfreezeHyperModel, data: Manifest, job: Job) -> keras.Model:

@@ -199,7 +199,7 @@ def test_nan_is_no_agreement():
 
 def test_all_predictors_see_the_same_pictures_once():
     batches = iter([Batch(np.zeros((n, 8, 8, 3), "uint8"), None, np.arange(n)) for n in (4, 2)])
-    made, labels = run_all({"a": Constant(0.1), "b": Constant(0.7)}, batches)
+    made, labels, _ = run_all({"a": Constant(0.1), "b": Constant(0.7)}, batches)
     assert labels is None
     assert made["a"]["zone"].shape == made["b"]["zone"].shape == (6, 3)
     with pytest.raises(InputError, match="at least one evaluation picture"):

@@ -64,7 +64,7 @@ def test_heads_on_shared_features_do_not_differ(network, data):
         network(), data, trainable=False, repeats=2, epochs=4, equal="compute", **QUICK
     )
     assert report.negative_transfer == ()
-    assert set(report.frame["verdict"]) <= {"no difference", "better"}
+    assert set(report.frame["verdict"]) <= {"no difference", "better", "too few"}
     assert report.notes[0].endswith("the same steps for both ways in all.")
 
 

@@ -101,6 +101,18 @@ def test_a_manifest_without_a_test_part_is_scored_whole(model, manifest):
     assert len(found.rows) == 40
 
 
+def test_pictures_in_groups_are_not_taken_for_independent(model, manifest):
+    """Sixteen pictures of four patients are four, and four are too few."""
+    grouped = manifest.frame.assign(group=[f"p{i // 4}" for i in range(len(manifest))])
+    alone, few = (
+        evaluate(model, Manifest(frame, TASKS), draws=20).frame.dropna(subset=["value"])
+        for frame in (manifest.frame, grouped)
+    )
+    assert few["value"].tolist() == alone["value"].tolist()
+    assert set(few["interval"]) == {"too few"}
+    assert "95 %" in set(alone["interval"])
+
+
 def test_a_bad_picture_is_left_out_and_counted(model, manifest):
     broken = manifest.split("test").frame["image"][3]
     with open(broken, "w") as file:

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from kerastl.data.tasks import Task
 from kerastl.errors import InputError
 from kerastl.scoring.differences import difference
-from kerastl.scoring.intervals import left_open, resampled, wilson
+from kerastl.scoring.intervals import exact, resampled
 from kerastl.scoring.scores import score
 from kerastl.scoring.trial_scores import (
     TrialScore,
@@ -128,7 +128,7 @@ def test_standard_error_of_accuracy_is_the_binomial(share):
     assert found.value == pytest.approx(share)
     assert found.standard_error == pytest.approx(binomial, rel=0.06)
     low, high = found.limits
-    assert high - low == pytest.approx(2 * 1.96 * binomial, rel=0.12)
+    assert (low, high) == exact(found.value * 200, 200)
     assert found.n == 200
 
 
@@ -174,9 +174,11 @@ def test_paired_differences_are_those_of_difference():
 def test_a_trial_beside_itself_is_no_difference():
     labels = drawn_labels([TAGS])
     runs = [drawn_scores([TAGS], labels, noise=e) for e in range(2)]
-    found = score_trials([TAGS], labels, {"a": runs}, draws=50)["a"]
-    apart = found.to(found)
+    found = score_trials([TAGS], labels, {"a": runs, "b": runs}, draws=50)
+    apart = found["a"].to(found["a"])
     assert (apart.value, apart.low, apart.high) == (0, 0, 0)
+    alike = found["a"].to(found["b"])
+    assert alike.low < 0 < alike.high
 
 
 def test_pairs_are_closer_than_strangers():
@@ -191,32 +193,40 @@ def test_pairs_are_closer_than_strangers():
 
 def test_executions_widen_by_what_they_leave_open():
     drawn = np.random.default_rng(0).normal(0.8, 0.01, 2000)
-    same, apart = (TrialScore(np.array([0.8]), np.array(each), drawn, 100)
+    same, apart = (TrialScore(np.array([0.8]), np.array(each), drawn, 100, 100)
                    for each in ([0.8, 0.8, 0.8], [0.75, 0.8, 0.85]))  # fmt: skip
     assert same.standard_error == pytest.approx(drawn.std(ddof=1))
     assert apart.standard_error**2 - same.standard_error**2 == pytest.approx(0.05**2 / 3)
     assert apart.limits[0] < same.limits[0] < same.limits[1] < apart.limits[1]
     assert apart.limits[0] >= 0
     assert apart.limits[1] <= 1
-    assert not left_open(np.array([0.8]), 4, 0).any()
 
 
-def test_a_perfect_accuracy_has_wilsons_width_and_an_error():
+def test_a_perfect_accuracy_has_an_exact_width_and_an_error():
     truth, scores = right(1.0, n=20)
     found = score_trials([KIND], {"kind": truth}, {"a": [{"kind": scores}]}, draws=20)["a"]
-    assert found.limits == wilson(1.0, 20)
-    assert found.standard_error == pytest.approx((1 - wilson(1.0, 20)[0]) / 3.92, rel=1e-3)
+    assert found.limits == exact(20, 20)
+    assert found.standard_error == pytest.approx((1 - exact(20, 20)[0]) / 3.92, rel=1e-3)
 
 
-def test_draws_without_a_value_are_left_out():
+def test_one_positive_is_too_few_for_an_interval():
     y = np.array([1] + [0] * 19)
     p = np.linspace(0.5, 0.1, 20)
-    runs = {"a": [{"defect": np.stack([1 - p, p], axis=1)}]}
-    found = score_trials([DEFECT], {"defect": y}, runs, draws=200)["a"]
-    undefined = np.isnan(found.drawn).mean()
+    runs = [{"defect": np.stack([1 - p, p], axis=1)}]
+    found = score_trials([DEFECT], {"defect": y}, {"a": runs, "b": runs}, draws=200)
+    undefined = np.isnan(found["a"].drawn).mean()
     assert undefined == pytest.approx((19 / 20) ** 20, abs=0.1)
-    assert found.limits == (1.0, 1.0)
-    assert found.standard_error == 0
+    assert all(map(math.isnan, found["a"].limits))
+    assert found["a"].to(found["b"]).verdict == "too few"
+
+
+def test_groups_count_as_one():
+    truth, scores = right(0.8, n=40)
+    copies = np.repeat(truth, 10), [{"kind": np.repeat(scores, 10, axis=0)}]
+    of = np.repeat(np.arange(40), 10)
+    found = score_trials([KIND], {"kind": copies[0]}, {"a": copies[1]}, groups=of)["a"]
+    assert found.units == 40
+    assert np.ptp(found.limits) == pytest.approx(np.ptp(exact(32, 40)), rel=0.12)
 
 
 def test_nothing_known_is_nan_everywhere():

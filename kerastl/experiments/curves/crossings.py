@@ -245,7 +245,7 @@ def _apart(one: CurveErrors, other: CurveErrors, size: int) -> Estimate:
     ours, theirs = one.at(size), other.at(size)
     apart = float(ours.mean() - theirs.mean())
     if min(len(ours), len(theirs)) < 2:
-        return Estimate(apart, -np.inf, np.inf)
+        return Estimate(apart, -1.0, 1.0)
     parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (ours, theirs)]
     parts += [(standard_error(x) ** 2, len(x)) for x in _by_example(one, other, size)]
     spread, freedom = np.array(parts).T
@@ -253,7 +253,7 @@ def _apart(one: CurveErrors, other: CurveErrors, size: int) -> Estimate:
         return Estimate(apart, apart, apart)
     wide = student_t.ppf(0.975, spread.sum() ** 2 / (spread**2 / freedom).sum())
     reach = float(wide * np.sqrt(spread.sum()))
-    return Estimate(apart, apart - reach, apart + reach)
+    return Estimate(apart, max(apart - reach, -1.0), min(apart + reach, 1.0))
 
 
 def _by_example(one: CurveErrors, other: CurveErrors, size: int) -> list[np.ndarray]:

@@ -70,10 +70,10 @@ class PowerLaw:
     sizes: tuple[int, ...]
 
     def draws_at(self, sizes: float | Sequence[float]) -> np.ndarray:
-        """The error at each of some sizes, `[draws, sizes]`, never below 0."""
+        """The error at each of some sizes, `[draws, sizes]`, from 0 to 1."""
         n = np.atleast_1d(np.asarray(sizes, "float64"))
         found = self.alpha[:, None] + self.eta[:, None] * n ** self.gamma[:, None]
-        return np.maximum(found, 0.0)
+        return np.clip(found, 0.0, 1.0)
 
     def at(self, size: float) -> Estimate:
         """The error at a size, measured or not."""
