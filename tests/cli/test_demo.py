@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from kerastl.cli import demo
+from kerastl.cli.claims import release_all
 from kerastl.data.pictures import load_picture
 from kerastl.data.readers import solar_cells
 from kerastl.data.readers.solar_cells import DEFECT, TYPE, read_solar_cells, solar_cells_folder
@@ -56,6 +57,7 @@ def few_cells(monkeypatch):
 @pytest.mark.slow
 def test_the_demo_writes_all_it_promises(few_cells, tmp_path, capsys):
     demo.demo(tmp_path / "run", epochs=1)
+    release_all()
     folder, told = tmp_path / "run", capsys.readouterr().out
     assert {p.name for p in folder.iterdir()} == WRITTEN
     for words in ("CC BY-NC-SA 4.0", "What trains", "0.8244", "0.8842", "What to type next"):
