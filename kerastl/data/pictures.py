@@ -127,7 +127,7 @@ def read_picture(
     path: str | os.PathLike | bytes,
     image_size: int | tuple[int, int] | None = None,
     *,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> tuple[np.ndarray, Span | None]:
     """`load_picture`, and the span that its values were scaled from; None for 8 bits.
 

@@ -188,7 +188,7 @@ def test_a_file_of_other_weights_is_exit_code_1_unless_waived(exported, work, in
         (["export", "run", "cells.csv", "--formats", "flaot32"], "Did you mean float32"),
         (["export", "run", "cells.csv", "--formats", ""], "Expected formats"),
         (["export", "run", "cells.csv", "--formats", "float32", "--waive", "int8"], "int8"),
-        (["export", "run", "--formats", "int8"], "calibration"),
+        (["export", "run", "--formats", "int8"], "Expected DATA pictures for int8"),
         (["export", "gone", "cells.csv"], "no model file"),
         (["export", "run", "cells.csv", "--fromats", "int8"], "--formats"),
         (["check", "gone.tflite", "cells.csv"], "There is no gone.tflite"),

@@ -53,7 +53,7 @@ def test_every_trial_is_told_as_it_finishes(found):
     assert {tuple(values) for _, *values in lines} == {
         (depth, rate) for depth in ("heads", "4") for rate in ("0.001", "0.01")
     }
-    assert re.search(r"features \S+ 102/102 ", told), "51 pictures, two depths"
+    assert re.search(r"features \S+ 106/106 ", told), "53 pictures, two depths"
     assert re.search(r"trials \S+ 4/4 .*best [01]\.\d{4} \(", told)
 
 
@@ -65,7 +65,7 @@ def test_the_table_the_sentence_the_plan_and_what_to_type_next(found):
     assert table[1].split()[:4] == ["trial", "trainable", "layers", "learning_rate"]
     assert table[2].split()[1] == best["trainable"]
     assert f"{best['score']:.3f} [{best['low']:.3f}, {best['high']:.3f}]" in table[2]
-    for words in ("How many layers to unfreeze", "on 9 pictures", "What trains in the chosen",
+    for words in ("How many layers to unfreeze", "on 8 pictures", "What trains in the chosen",
                   "Scores on held-out pictures",
                   f"Next:  kerastl export saved_models/{folder.parent.name}/1"):  # fmt: skip
         assert words in told
@@ -81,7 +81,7 @@ def test_the_chosen_model_is_a_run(found, inside):
     assert report["training"]["values"]["trainable"] in ("heads", "4")
     [row] = [r for r in report["scores"]["scores"] if r["metric"] == "accuracy"]
     told = inside("evaluate", folder, folder.parent.name, cwd=folder.parents[2])
-    words = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]    n = 9"
+    words = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]    n = 7"
     assert words in next(line for line in told.splitlines() if "accuracy" in line)
 
 

@@ -104,7 +104,7 @@ def test_a_save_that_fails_leaves_the_older_pipeline_whole(pipeline, tmp_path, s
         real(source, target)
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match="could not be written into .*: No space left"):
+    with pytest.raises(InputError, match="Nothing can be written to .*: no space left"):
         save_pipeline(Pipeline([pipeline.stages[2]]), tmp_path)
     monkeypatch.undo()
     np.testing.assert_allclose(load_pipeline(tmp_path, CALLS)(scenes), before, atol=1e-6)

@@ -124,7 +124,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(kind, tmp_path, monke
     real = json.dumps
 
     def half(*args, **kwargs):
-        return real(*args, **kwargs)[:40] + "\udc00"  # no file can hold this
+        return real(*args, **kwargs)[:40] + "\ud800"  # no file can hold this
 
     monkeypatch.setattr(files.json, "dumps", half)
     with pytest.raises(UnicodeEncodeError):

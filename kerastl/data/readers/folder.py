@@ -48,6 +48,7 @@ def read_folder(
     group: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    stable: bool = True,
 ) -> Manifest:
     """Read pictures from class folders, or from train, val and test folders above them.
 
@@ -69,6 +70,7 @@ def read_folder(
             "patient*".
         fractions: The shares of train, val and test.
         seed: Seed of the division.
+        stable: As in `read_csv`.
 
     Returns:
         The manifest, split.
@@ -121,6 +123,7 @@ def read_folder(
         names=names,
         notes=found.notes,
         skipped=found.skipped,
+        stable=stable,
     )
     return with_proposal(manifest, proposal)
 

@@ -71,6 +71,7 @@ def read_solar_cells(
         uncertain=uncertain,
         fractions=fractions,
         seed=seed,
+        stable=False,
     )
 
 

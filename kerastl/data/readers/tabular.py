@@ -41,6 +41,7 @@ def read_csv(
     sep: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    stable: bool = True,
 ) -> Manifest:
     """Read a table of pictures and labels from a CSV file.
 
@@ -83,6 +84,9 @@ def read_csv(
         fractions: The shares of train, val and test. A table that gives splits but
             no val has val taken from train, `val / (train + val)` of it.
         seed: Seed of the division.
+        stable: Whether a picture keeps its part when others are added: it follows from the
+            hash of its group or content. False divides evenly, class by class, for data that
+            stay as they are.
 
     Returns:
         The manifest, split. Its notes say what was made of the columns.
@@ -106,7 +110,7 @@ def read_csv(
     table = csv_table(os.fspath(path), sep, folder)
     words = Words.given(unknown, unsure, tags)
     found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
-    return _manifest(found, fractions, seed)
+    return _manifest(found, fractions, seed, stable)
 
 
 def picture_paths(path: str | os.PathLike, image: str = "image") -> list[str]:
@@ -149,6 +153,7 @@ def read_frame(
     tags: str = ";",
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    stable: bool = True,
 ) -> Manifest:
     """Read a table of pictures and labels from a pandas frame; see `read_csv`.
 
@@ -177,10 +182,10 @@ def read_frame(
     table = Table("The frame", text, places, os.fspath(images), faults)
     words = Words.given(unknown, unsure, tags)
     found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
-    return _manifest(found, fractions, seed)
+    return _manifest(found, fractions, seed, stable)
 
 
-def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest:
+def _manifest(found: Checked, fractions: Sequence[float], seed: int, stable: bool) -> Manifest:
     manifest = assemble(
         found.frame,
         found.tasks,
@@ -189,6 +194,7 @@ def _manifest(found: Checked, fractions: Sequence[float], seed: int) -> Manifest
         names=found.names,
         notes=found.notes,
         uncertain=found.uncertain,
+        stable=stable,
     )
     return with_proposal(manifest, found.proposal)
 
