@@ -106,7 +106,8 @@ def curve(
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.claims import claim
-        from kerastl.cli.runs import named_backbone, open_training
+        from kerastl.cli.opening import open_training
+        from kerastl.cli.runs import named_backbone
         from kerastl.experiments.curves.measuring import learning_curve
 
     claim(out)

@@ -105,7 +105,7 @@ def export(
     """
     chosen = check_formats(_formats(formats))
     with loading():
-        from kerastl.cli.runs import open_for
+        from kerastl.cli.opening import open_for
         from kerastl.data.division import FILE, Division, run_of
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
@@ -255,7 +255,7 @@ def _pictures(
     """
     import pandas as pd
 
-    from kerastl.cli.runs import open_scored
+    from kerastl.cli.opening import open_scored
     from kerastl.data.manifest import Manifest, path_column
     from kerastl.data.tasks import UNKNOWN
     from kerastl.data.walking import level

@@ -115,7 +115,7 @@ def extract(
     """Run the frozen layers once over pictures, and keep what they make."""
     room = byte_count(budget, "--budget")
     with loading():
-        from kerastl.cli.runs import list_pictures
+        from kerastl.cli.opening import list_pictures
         from kerastl.data.batches import tell_remarks
         from kerastl.features.extract import extract_features
         from kerastl.features.recipe import Recipe, settled_name

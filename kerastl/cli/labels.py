@@ -56,7 +56,7 @@ def labels(
 ) -> None:
     """Count the labels of a table, known and unknown, and name those that cannot be learnt."""
     with loading():
-        from kerastl.cli.runs import open_data
+        from kerastl.cli.opening import open_data
 
     say_labels(
         open_data(data, seed=seed, **reading(task, unknown, unsure, uncertain, image, group, tags))
@@ -94,7 +94,8 @@ def policies(
 ) -> None:
     """Choose by evidence what a ? means in training, label by label."""
     with loading():
-        from kerastl.cli.runs import named_backbone, open_training
+        from kerastl.cli.opening import open_training
+        from kerastl.cli.runs import named_backbone
         from kerastl.experiments.policies import compare_policies
         from kerastl.models.factories import create_model
 
@@ -151,7 +152,8 @@ def joint_or_separate(
 ) -> None:
     """Compare one network for all tasks with one for each, and flag negative transfer."""
     with loading():
-        from kerastl.cli.runs import named_backbone, open_training
+        from kerastl.cli.opening import open_training
+        from kerastl.cli.runs import named_backbone
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
     words = reading(task, unknown, unsure, uncertain, image, group, tags)

@@ -188,7 +188,7 @@ def search(
     }  # fmt: skip
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
-        from kerastl.cli.runs import open_training
+        from kerastl.cli.opening import open_training
         from kerastl.inference.sidecar import NAME
         from kerastl.scoring.thresholds import check_metric
         from kerastl.tuning.searching import search as search_depths

@@ -94,7 +94,8 @@ def train(
     room = byte_count(budget, "--budget")
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
-        from kerastl.cli.runs import named_backbone, open_training, run_folder
+        from kerastl.cli.opening import open_training
+        from kerastl.cli.runs import named_backbone, run_folder
         from kerastl.data.labels import positive_weights
         from kerastl.models.factories import create_model
         from kerastl.scoring.thresholds import check_metric
@@ -210,7 +211,7 @@ def evaluate(
 ) -> None:
     """Score a model on held-out pictures: none that its run was fitted or tuned on."""
     with loading():
-        from kerastl.cli.runs import open_scored
+        from kerastl.cli.opening import open_scored
         from kerastl.files import writable, write_table
         from kerastl.inference.evaluation import evaluate as score_model
         from kerastl.models.saving import MODEL
@@ -260,7 +261,7 @@ def predict(
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"Expected --out to end in .csv or .json. Received: {out}.")
     with loading():
-        from kerastl.cli.runs import open_for
+        from kerastl.cli.opening import open_for
         from kerastl.files import replacing, writable, write_table
         from kerastl.inference.answers import escaped
         from kerastl.inference.prediction import predict as predict_pictures

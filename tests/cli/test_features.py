@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kerastl.cli.runs import STATE, list_pictures
+from kerastl.cli.opening import list_pictures
+from kerastl.cli.runs import STATE
 from kerastl.features.store.upkeep import list_store
 from kerastl.models import backbones
 from tests.support.commands import kerastl, loaded_after

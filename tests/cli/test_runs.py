@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 
 from kerastl.cli.runs import (
-    list_pictures,
-    open_data,
     predict_run,
     predictions_frame,
     run_folder,
@@ -182,37 +180,6 @@ def test_a_model_is_not_written_over(tmp_path):
         run_folder("x", tmp_path, resume=False)
     with pytest.raises(InputError, match="Expected a folder. Received: .*, which is a file"):
         run_folder("x", tmp_path / "model.keras", resume=False)
-
-
-def test_open_data(stripes_folder, tmp_path):
-    assert len(open_data(str(stripes_folder))) == 60
-    frame = read_folder(stripes_folder).decoded()[["image", "label"]]
-    frame.to_csv(tmp_path / "labels.csv", index=False)
-    frame.to_csv(tmp_path / "labels.tsv", index=False, sep="\t")
-    assert len(open_data(str(tmp_path / "labels.csv"), tasks=["label"])) == 60
-    assert len(open_data(str(tmp_path / "labels.tsv"))) == 60
-    with pytest.raises(InputError, match="A folder's classes are its folders"):
-        open_data(str(stripes_folder), tasks=["label"])
-
-
-def test_open_data_takes_the_columns_of_a_table_and_the_groups_of_a_folder(tmp_path):
-    rows = ["file;pets;owner"]
-    for i in range(24):
-        for place in (f"p{i}.png", f"{'xy'[i % 2]}/owner{i // 4:02}/{i}.png"):
-            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / place).write_bytes(place.encode())
-        rows.append(f"p{i}.png;{['cat dog', 'cow', 'dog cow'][i % 3]};{i // 2}")
-    (tmp_path / "t.csv").write_text("\n".join(rows))
-    found = open_data(str(tmp_path / "t.csv"), image="file", group="owner", tags=" ")
-    assert [(t.kind, t.classes) for t in found.tasks] == [("multilabel", ("cat", "cow", "dog"))]
-    assert found.frame["group"].nunique() == 12
-    assert len(list_pictures(str(tmp_path / "t.csv"))) == 24
-    (tmp_path / "t.csv").unlink()
-    for i in range(24):
-        (tmp_path / f"p{i}.png").unlink()
-    assert open_data(str(tmp_path), group="owner*").frame["group"].nunique() == 6
-    with pytest.raises(InputError, match=r"^--tags: only a \.csv table has such columns"):
-        open_data(str(tmp_path), group="owner*", tags=" ")
 
 
 def test_a_report_keeps_the_other_parts(tmp_path):

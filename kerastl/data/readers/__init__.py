@@ -2,7 +2,8 @@
 
 Every fault of an input is found before anything is raised, each with its path and line. To read a
 new table format: a module here that makes a frame of it, checked by `table` and put together by
-`assembly`; its name in the list below and in `kerastl/__init__.py`; a word in `cli.runs.open_data`.
+`assembly`; its name in the list below and in `kerastl/__init__.py`; a word in
+`cli.opening.open_data`.
 
 May use: `data`, pandas. Knows no Keras; only `tfds` loads TensorFlow, when it is called.
 """

@@ -1,4 +1,7 @@
-"""Through the front door: a figure said to be held out is of pictures that the run never saw."""
+"""Data that a command names; and through the front door: what is said to be held out.
+
+A figure said to be held out is of pictures that the run never saw.
+"""
 
 import json
 import shutil
@@ -7,7 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from kerastl.cli.opening import list_pictures, open_data
 from kerastl.data.readers.folder import read_folder
+from kerastl.errors import InputError
 from kerastl.inference.evaluation import evaluate
 from tests.support.networks import small_network, stripes
 
@@ -15,9 +20,13 @@ from tests.support.networks import small_network, stripes
 @pytest.fixture
 def work(tmp_path):
     """Pictures in class folders and a network to train."""
-    pictures(tmp_path / "pictures", 40, seed=0)
-    small_network().save(tmp_path / "own.keras")
-    return tmp_path
+    return with_pictures(tmp_path)
+
+
+def with_pictures(folder):
+    pictures(folder / "pictures", 40, seed=0)
+    small_network().save(folder / "own.keras")
+    return folder
 
 
 def pictures(root, count, seed):
@@ -44,11 +53,21 @@ def table(path, rows):
     path.write_text("\n".join(["image,kind,group", *rows, ""]))
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A folder in which the first test that needs it trains a run with a seed of its own."""
+    return with_pictures(tmp_path_factory.mktemp("held_out"))
+
+
 @pytest.fixture
-def trained(work, inside):
-    """What training with a seed of its own said of the pictures it held out."""
-    train(work, inside, "pictures", "--seed", "3", "--out", "run")
-    return json.loads((work / "run/report.json").read_text())
+def trained(once, work, inside):
+    """What training said of the pictures it held out; its run lies in `work`, with its pictures."""
+    if not (once / "run").exists():
+        train(once, inside, "pictures", "--seed", "3", "--out", "run")
+    shutil.copytree(once / "run", work / "run")
+    report = work / "run/report.json"
+    report.write_text(report.read_text().replace(str(once), str(work)))
+    return json.loads(report.read_text())
 
 
 def scored(work, inside, *data):
@@ -208,3 +227,34 @@ def test_predict_and_check_know_the_runs_own_pictures(work, trained, inside):
     shutil.copy(work / "run/model.keras", work / "alone.keras")
     told = inside("predict", "alone.keras", cwd=work, code=2)
     assert "Expected PICTURES: files and folders. Received: none." in told
+
+
+def test_open_data(stripes_folder, tmp_path):
+    assert len(open_data(str(stripes_folder))) == 60
+    frame = read_folder(stripes_folder).decoded()[["image", "label"]]
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    frame.to_csv(tmp_path / "labels.tsv", index=False, sep="\t")
+    assert len(open_data(str(tmp_path / "labels.csv"), tasks=["label"])) == 60
+    assert len(open_data(str(tmp_path / "labels.tsv"))) == 60
+    with pytest.raises(InputError, match="A folder's classes are its folders"):
+        open_data(str(stripes_folder), tasks=["label"])
+
+
+def test_open_data_takes_the_columns_of_a_table_and_the_groups_of_a_folder(tmp_path):
+    rows = ["file;pets;owner"]
+    for i in range(24):
+        for place in (f"p{i}.png", f"{'xy'[i % 2]}/owner{i // 4:02}/{i}.png"):
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).write_bytes(place.encode())
+        rows.append(f"p{i}.png;{['cat dog', 'cow', 'dog cow'][i % 3]};{i // 2}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    found = open_data(str(tmp_path / "t.csv"), image="file", group="owner", tags=" ")
+    assert [(t.kind, t.classes) for t in found.tasks] == [("multilabel", ("cat", "cow", "dog"))]
+    assert found.frame["group"].nunique() == 12
+    assert len(list_pictures(str(tmp_path / "t.csv"))) == 24
+    (tmp_path / "t.csv").unlink()
+    for i in range(24):
+        (tmp_path / f"p{i}.png").unlink()
+    assert open_data(str(tmp_path), group="owner*").frame["group"].nunique() == 6
+    with pytest.raises(InputError, match=r"^--tags: only a \.csv table has such columns"):
+        open_data(str(tmp_path), group="owner*", tags=" ")
