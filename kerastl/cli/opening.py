@@ -65,7 +65,8 @@ def open_data(
         return read_csv(path, seed=seed, tasks=list(tasks) or None, **words)
     if named:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
-    (task,) = tasks if len(tasks) == 1 else ("label",)
+    alone = len(tasks) == 1 and tasks[0].kind != "multilabel"
+    task = tasks[0] if alone else "label"
     return read_folder(path, task=task, seed=seed, **words)
 
 

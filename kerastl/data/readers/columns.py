@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from kerastl.data.readers.cells import Inferred, Words, infer
+from kerastl.data.readers.cells import Inferred, Words, infer, label_columns
 from kerastl.data.readers.choosing import (
     GROUP,
     REPEATS,
@@ -20,7 +20,7 @@ from kerastl.data.readers.choosing import (
 )
 from kerastl.data.readers.naming import group_rank, split_column
 from kerastl.data.readers.places import picture_column
-from kerastl.data.readers.spelling import Findings, spell
+from kerastl.data.readers.spelling import Findings, spell, spell_as
 from kerastl.data.tasks import Task
 from kerastl.errors import nearest
 
@@ -168,11 +168,17 @@ def choose(
     text = table.text.copy()
     for name in there:
         text[name] = pd.Series(spelt[name].cells, text.index, dtype=object)
+    for task in (t for t in tasks or () if isinstance(t, Task)):
+        whole = [task.name] if task.name in text else label_columns(task, list(text.columns))
+        for name in (name for name in whole if name in text):
+            findings.setdefault(name, Findings())
+            cells = spell_as(task, name, text[name], words, findings[name])
+            text[name] = pd.Series(cells, text.index, dtype=object)
     if tasks is None:
         there = _labels(text[there], words, faults, notes)
     of_tasks = {c for t in tasks or () if isinstance(t, Task) for c in (t.name, *t.classes)}
     told = Findings()
-    for name in there:
+    for name in findings if tasks is not None else there:
         told.take(findings[name])
     single = too_many_classes(text[there], words, told)
     faults += [(-1, fault) for fault in single if tasks is not None]

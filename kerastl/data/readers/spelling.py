@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kerastl.data.readers.cells import DOUBT, NONE, Words, share
+from kerastl.data.readers.cells import DOUBT, NONE, Words, read_label, read_tags, share
+from kerastl.data.tasks import Task
 from kerastl.errors import shorten
 
 NAMED = 10
@@ -95,6 +96,84 @@ def spell(column: str, cells: Iterable[str], words: Words, findings: Findings) -
     for step in (_numbers, _cases, _doubts, _unknowns):
         apply(step(column, _counts(times, now, words), words, findings))
     return Spelt([now[cell] for cell in cells], written)
+
+
+def spell_as(
+    task: Task, column: str, cells: Iterable[str], words: Words, findings: Findings
+) -> list[str]:
+    """Rewrite a column into the words of a task whose classes are known.
+
+    What is a word of the task, or of `words`, stays as it is. What can only mean one of its
+    classes, in another case, as another number of the same value, in a list, or with another
+    mark between tags, is rewritten; and what is always unknown is blank.
+
+    Args:
+        task: The task.
+        column: As in `spell`.
+        cells: Its cells.
+        words: The words that are no labels.
+        findings: Where findings go.
+
+    Example:
+        >>> task = Task("kind", ["bars", "disc"])
+        >>> spell_as(task, "kind", ["disc", "BARS", "disc?", "N/A", "rows"], Words(), Findings())
+        ['disc', 'bars', '?', '', 'rows']
+        >>> found = Task("found", ["Mass", "Node"], kind="multilabel")
+        >>> spell_as(found, "found", ["Mass|node?", "No finding"], Words(), Findings())
+        ['Mass;Node?', 'none']
+    """
+    cells = list(cells)
+    tagged = task.kind == "multilabel" and column == task.name
+    changed = {}
+    for cell in dict.fromkeys(cells):
+        fine = read_tags(task, cell, words) if tagged else read_label(task, cell, words)
+        if fine is None or isinstance(fine, str):
+            changed[cell] = _as_tags(task, cell, words) if tagged else _as_class(task, cell)
+    changed = {cell: word for cell, word in changed.items() if word is not None}
+    if unknown := [cell for cell, word in changed.items() if word == ""]:
+        findings.add("read as unknown", _listed(column, unknown))
+    if joined := [f"{c} as {w}" for c, w in changed.items() if w and folded(c) != folded(w)]:
+        findings.add("read as the task's own words", f"{column} ({', '.join(shorten(joined, 3))})")
+    return [changed.get(cell, cell) for cell in cells]
+
+
+def _as_class(task: Task, cell: str) -> str | None:
+    """The word for a cell that is no class of the task as it stands; None where it means none."""
+    word = _plain(cell)
+    classes = () if task.kind == "multilabel" else task.classes
+    if folded(word) in _UNKNOWN:
+        return ""
+    known = [c for c in classes if folded(c) == folded(word)]
+    if not known and _NUMBER.fullmatch(word):
+        point = word.replace(",", ".")
+        if task.kind != "multiclass" and share(point) is not None:
+            return point
+        known = [c for c in classes if _NUMBER.fullmatch(c) and float(c) == float(point)]
+    if len(known) == 1:
+        return known[0]
+    if word.endswith(DOUBT):
+        return DOUBT if _as_class(task, word[:-1].rstrip()) else None
+    return word if word != cell and share(word) is not None else None
+
+
+def _as_tags(task: Task, cell: str, words: Words) -> str | None:
+    """Tags of a task from a cell that has them in a list, or another mark between them."""
+    word = _plain(cell)
+    if folded(word) in _UNKNOWN | _NO_FINDING:
+        return NONE if folded(word) in _NO_FINDING else ""
+    items = _items(word) if _LIST.fullmatch(word) else None
+    if items is not None and not items:
+        return NONE
+    known = {folded(c): c for c in task.classes} | {c: c for c in task.classes}
+    ways = [items] if items else [word.split(mark) for mark in (words.tags, *_BETWEEN_TAGS)]
+    for parts in ways:
+        tags = [part.strip() for part in parts if part.strip()]
+        names = [tag.removesuffix(DOUBT) for tag in tags]
+        told = [known.get(name, known.get(folded(name))) for name in names]
+        if tags and None not in told:
+            doubts = [tag[len(name) :] for tag, name in zip(tags, names, strict=True)]
+            return words.tags.join(map("".join, zip(told, doubts, strict=True)))
+    return None
 
 
 def _counts(times: Mapping[str, int], now: Mapping[str, str], words: Words) -> Counter:
@@ -262,6 +341,7 @@ def one_spelling(counts: Mapping[str, int], column: str, findings: Findings) -> 
 
 
 def folded(word: str) -> str:
+    """A word without what cannot be seen, blanks and case: what tells it from others."""
     return _plain(word).casefold()
 
 

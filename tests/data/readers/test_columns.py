@@ -1,5 +1,6 @@
 """Tables as people have them: which column is what, and what is said of it."""
 
+import pandas as pd
 import pytest
 
 from kerastl.data.readers.tabular import picture_paths, read_csv
@@ -208,3 +209,27 @@ def test_a_table_from_nih(table):
     columns = ["Finding Labels.Mass", "Finding Labels.Node"]
     assert found.frame[columns].to_numpy()[:4].tolist() == [[0, 0], [1, 1], [1, 0], [0, 1]]
     assert "--group 'Patient ID'" in found.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["disc", "DISC", " bars", "Bars", "bars?"],
+        ["0", "1.0", "2", "1", "2.0"],
+        ["yes", "No", "N/A", "unknown"],
+        ["0", "1", "0,5", "0,25"],
+        ["a|b", "a", "b", "c", "b|c?"],
+        ["['a', 'b']", "['b']", "['c']", "[]"],
+        ["a, b", "a", "b", "b, A"],
+        ["bars", "disc", "N/A", "NULL", "none"],
+        ["Mass|Effusion", "Mass", "Effusion", "No Finding"],
+        ["bars\u200b", "bars", "disc"],
+    ],
+)
+def test_a_table_is_read_alike_for_a_model_that_knows_its_classes(table, words):
+    """As for `evaluate` of a run that was trained on it, and for a part of it."""
+    path = table("image,kind", lambda i: f'"{words[i % len(words)]}"')
+    first = read_csv(path)
+    again = read_csv(path, tasks=list(first.tasks))
+    columns = [c for task in first.tasks for c in task.columns]
+    pd.testing.assert_frame_equal(again.frame[columns], first.frame[columns])
