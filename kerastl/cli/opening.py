@@ -85,7 +85,9 @@ class Opened:
     source: str
 
 
-def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> Opened | None:
+def open_for(
+    model: Path, data: str | None, *, seed: int = 0, told: bool = True, **words: Any
+) -> Opened | None:
     """The pictures for a model, and those that it is scored on: none that its run has seen.
 
     Beside a model of a run lies its division: each picture, known by content, is in the part that
@@ -98,6 +100,7 @@ def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> O
         model: A run's folder, or a file in it.
         data: As in `open_data`; None stands for the run's own pictures.
         seed: As in `open_data`.
+        told: Whether to say how many were seen.
         **words: As in `open_data`; by default a table is read as the run read its own.
 
     Returns:
@@ -118,9 +121,9 @@ def open_for(model: Path, data: str | None, *, seed: int = 0, **words: Any) -> O
     if run is None:
         return _of_unknown_origin(model, found, trained_on)
     found, seen = Division.read(run / DIVISION).applied(found)
-    if seen and not found.has("test"):
+    if seen and told and not found.has("test"):
         _tell(f"None of the {len(found):,} pictures is held out: all were trained or tuned on.")
-    elif seen:
+    elif seen and told:
         _tell(f"{len(found):,} pictures, {seen:,} of them were trained or tuned on: left out.")
     if not (found.has("test") or found.has("val")):
         return Opened(found, None, "")

@@ -271,7 +271,7 @@ def predict(
         writable(out.parent)
         if out.is_dir():
             raise InputError(f"Expected --out with a file. Received: {out}, which is a folder.")
-    own = None if pictures else open_for(model, None)
+    own = None if pictures else open_for(model, None, told=False)
     if not pictures and own is None:
         raise InputError("Expected PICTURES: files and folders. Received: none.")
     found = search(pictures) if pictures else None

@@ -15,7 +15,7 @@ from kerastl.errors import InputError, nearest
 from kerastl.losses import MaskedBinaryCrossentropy, is_weight
 from kerastl.metrics import Masked
 from kerastl.models.backbones import make_backbone
-from kerastl.models.graph import nodes
+from kerastl.models.graph import named_losses, nodes
 from kerastl.models.spec import Spec, Trainable, with_spec
 from kerastl.models.trainable import say_untrained, set_trainable
 
@@ -323,7 +323,7 @@ def compile_model(
         loss_weights=task_weights(tasks, loss_weights),
         metrics=metrics_for(tasks),
     )
-    return model
+    return named_losses(model, tasks)
 
 
 def _layer(tensor: Any) -> str:

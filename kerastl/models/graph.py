@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,6 +18,7 @@ import numpy as np
 from keras import tree
 
 from kerastl import backend
+from kerastl.data.tasks import Task
 from kerastl.errors import InputError
 
 backend.check()
@@ -114,6 +117,42 @@ def outputs(model: keras.Model) -> Any:
 
 def _fresh_input(x: Any) -> Any:
     return keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name)
+
+
+_SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]*")
+"""What TensorFlow takes for a name inside a graph."""
+
+
+def named_losses(model: keras.Model, tasks: Sequence[Task]) -> keras.Model:
+    """A compiled model whose tasks' losses may have any names, such as "Finding Labels".
+
+    Keras makes a figure of each loss at the first step, inside a graph, where TensorFlow refuses
+    blanks and accents. Here it is made before, where it does not.
+
+    Args:
+        model: The model, just compiled.
+        tasks: Its tasks.
+
+    Returns:
+        The same model.
+
+    Example:
+        >>> from kerastl.models import multitask_classifier
+        >>> x = keras.Input((8, 8, 3))
+        >>> own = keras.Model(x, keras.layers.Conv2D(2, 3, name="conv")(x))
+        >>> tasks = [Task("Größe in cm", ["s", "l"]), Task("type", ["a", "b"])]
+        >>> model = multitask_classifier(own, tasks, image_size=8)
+        >>> images, codes = np.zeros((2, 8, 8, 3), "uint8"), np.array([0, 1])
+        >>> found = model.fit(images, {t.name: codes for t in tasks}, verbose=0)
+        >>> sorted(name for name in found.history if name.endswith("_loss"))
+        ['Größe in cm_loss', 'type_loss']
+    """
+    if len(tasks) > 1 and not all(_SCOPE.fullmatch(task.name) for task in tasks):
+        shapes = {t.name: (1,) if t.kind == "multiclass" else (1, t.units) for t in tasks}
+        labels = {name: np.zeros(shape, "float32") for name, shape in shapes.items()}
+        logits = {t.name: np.zeros((1, t.units), "float32") for t in tasks}
+        model.compute_loss(y=labels, y_pred=logits)
+    return model
 
 
 def network_key(model: keras.Model) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from kerastl.errors import InputError, nearest
 from kerastl.models.cuts import stages
-from kerastl.models.graph import nodes, weights_digest
+from kerastl.models.graph import named_losses, nodes, weights_digest
 from kerastl.models.spec import Spec, Trainable, spec_of, with_spec
 from kerastl.terminal import warn
 
@@ -56,6 +56,7 @@ def set_trainable(
     with_spec(model, spec, trainable=trainable, train_batch_norm=batch_norm, rates=rates)
     if compiled:
         model.compile_from_config(compiled)
+        named_losses(model, spec.tasks)
     return model
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from kerastl.errors import InputError
 from kerastl.features.extract import length
-from kerastl.models.graph import weights_digest
+from kerastl.models.graph import named_losses, weights_digest
 from kerastl.models.spec import Trainable, spec_of, with_spec
 from kerastl.models.trainable import Movement, movement, moving_weights, set_trainable
 from kerastl.terminal import tell, warn
@@ -224,6 +224,7 @@ def fit(
         with strategy.scope():
             set_trainable(model, spec.trainable)
             model.compile_from_config(compiled)
+            named_losses(model, spec.tasks)
         _forget_thresholds(model)
     if len(histories) < len(phases):
         _say_ended(histories[-1])
@@ -307,6 +308,7 @@ def _compile(net, model, compiled, phase: Phase, recipe: Recipe, steps: int) -> 
         loss = over_devices(options.pop("loss"), net.distribute_strategy)
         optimizer = optimizer or options["optimizer"]
         part.compile(**{**options, "optimizer": optimizer, "loss": loss})
+        named_losses(part, spec_of(model).tasks)
     optimizer.build(net.trainable_variables)
 
 

@@ -23,7 +23,7 @@ from keras_tuner.src.engine.objective import DefaultObjective
 from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
 from kerastl.errors import InputError, nearest
-from kerastl.models.graph import network_key, outputs
+from kerastl.models.graph import named_losses, network_key, outputs
 from kerastl.models.spec import Trainable, spec_of
 from kerastl.models.trainable import set_trainable
 from kerastl.training.augmentation import augmenter
@@ -240,7 +240,7 @@ def _twin(model: keras.Model) -> keras.Model:
     """
     twin = keras.Model(model.inputs[0], outputs(model))
     twin.compile_from_config(model.get_compile_config())
-    return twin
+    return named_losses(twin, spec_of(model).tasks)
 
 
 def head_epochs(options: Mapping[str, Any]) -> int:

@@ -220,7 +220,9 @@ def test_of_a_model_without_a_run_nothing_is_claimed(work, trained, inside):
 
 def test_predict_and_check_know_the_runs_own_pictures(work, trained, inside):
     n = trained["data"]["splits"]["test"]
-    assert "40 pictures predicted" in inside("predict", "run", "--out", "p.csv", cwd=work)
+    told = inside("predict", "run", "--out", "p.csv", cwd=work)
+    assert "40 pictures predicted" in told
+    assert "left out" not in told
     inside("export", "run", "--formats", "float32", "--no-latency", cwd=work)
     told = inside("check", "run/model_float32.tflite", "--no-latency", cwd=work)
     assert f"Checked on {n} held-out pictures." in told
