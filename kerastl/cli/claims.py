@@ -122,9 +122,19 @@ def _locked(file: Path) -> int:
                     "done, or give another folder (--out)."
                 ) from None
             # A disk without locks keeps nobody apart.
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.fstat(handle), os.stat(file)):
+        if _is_there(file, handle):
+            try:
                 os.truncate(handle, 0)
                 os.write(handle, f"Process {os.getpid()} on {socket.gethostname()}".encode())
-                return handle
+            except OSError:
+                os.close(handle)
+                raise
+            return handle
         os.close(handle)  # it was removed by who had it before
+
+
+def _is_there(file: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(file))
+    except FileNotFoundError:
+        return False

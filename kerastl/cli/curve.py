@@ -106,13 +106,14 @@ def curve(
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.claims import claim
-        from kerastl.cli.opening import open_training
+        from kerastl.cli.opening import open_training, say_notes
         from kerastl.cli.runs import named_backbone
         from kerastl.experiments.curves.measuring import learning_curve
 
     claim(out)
     makers = named_candidates(candidates)
     manifest = open_training(data, backbone, weights, seed=seed, **words)
+    say_notes(manifest)
     count = len(manifest.split("train"))
     steps = default_sizes(count) if sizes is None else whole_numbers(sizes)
     common = {"backbone": backbone, "weights": weights, **options}

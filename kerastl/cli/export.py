@@ -109,7 +109,7 @@ def export(
         from kerastl.data.division import FILE, Division, run_of
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
-        from kerastl.inference.sidecar import NAME, REPORT
+        from kerastl.inference.sidecar import NAME, REPORT, read_report, update_report
         from kerastl.models.saving import load_model
 
     file = _keras_file(model)
@@ -125,8 +125,11 @@ def export(
         )  # fmt: skip
     except RefusedExport as error:
         report = error.report
-    if (run := run_of(file)) and run != folder:  # what was seen goes with the files
+    if (run := run_of(file)) is None:  # what another's run saw says nothing of these
+        (folder / FILE).unlink(missing_ok=True)
+    elif run != folder:  # what was seen goes with the files
         Division.read(run / FILE).write(folder / FILE)
+        update_report(folder, training=read_report(run).get("training", {}))
     plain = report.to_dict()
     show_contract(plain)
     title(f"Written to {folder}/")

@@ -94,13 +94,14 @@ def policies(
 ) -> None:
     """Choose by evidence what a ? means in training, label by label."""
     with loading():
-        from kerastl.cli.opening import open_training
+        from kerastl.cli.opening import open_training, say_notes
         from kerastl.cli.runs import named_backbone
         from kerastl.experiments.policies import compare_policies
         from kerastl.models.factories import create_model
 
     words = reading(task, unknown, unsure, None, image, group, tags)
     manifest = open_training(data, backbone, weights, seed=seed, **words)
+    say_notes(manifest)
     net = create_model(
         named_backbone(backbone), manifest.tasks, weights=none(weights), image_size=image_size,
         seed=seed,
@@ -112,8 +113,17 @@ def policies(
     say(report)
     chosen = {c: v for c, v in report.uncertain().items() if v != "ignore"}
     if chosen:
-        words = " ".join(f"--uncertain {shlex.quote(f'{c}={v}')}" for c, v in chosen.items())
-        say(f"\nNext:  kerastl train {shlex.quote(data)} {words}")
+        meant = [("--uncertain", f"{column}={value}") for column, value in chosen.items()]
+        usual = {"seed": 0, "backbone": DEFAULT_BACKBONE, "weights": "imagenet", "image-size": None}
+        typed = {"seed": seed, "backbone": backbone, "weights": weights, "image-size": image_size}
+        typed = {name: value for name, value in typed.items() if value != usual[name]}
+        said = [
+            (f"--{name.removesuffix('s') if name == 'tasks' else name}", value)
+            for name, values in {**words, **typed}.items()
+            for value in (values if isinstance(values, (list, tuple)) else [values])
+        ]
+        options = " ".join(f"{name} {shlex.quote(str(value))}" for name, value in [*said, *meant])
+        say(f"\nNext:  kerastl train {shlex.quote(data)} {options}")
     if report.self_trained:
         say(f"\n{', '.join(report.self_trained)}: kerastl.self_train, in Python, gives the labels.")
 
@@ -152,12 +162,13 @@ def joint_or_separate(
 ) -> None:
     """Compare one network for all tasks with one for each, and flag negative transfer."""
     with loading():
-        from kerastl.cli.opening import open_training
+        from kerastl.cli.opening import open_training, say_notes
         from kerastl.cli.runs import named_backbone
         from kerastl.experiments.joint import joint_or_separate as compare_joint
 
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     manifest = open_training(data, backbone, weights, seed=seed, **words)
+    say_notes(manifest)
     depth, rates = training(trainable, weights, backbone)
     with steps_shown() as progress:
         report = compare_joint(

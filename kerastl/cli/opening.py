@@ -62,7 +62,8 @@ def open_data(
 
         return read_tfds(data.removeprefix("tfds:"), seed=seed, tasks=named or None)
     if table:
-        return read_csv(path, seed=seed, tasks=list(tasks) or None, **words)
+        whole = len(named) == len(tasks)
+        return read_csv(path, seed=seed, tasks=list(tasks) or None, to_train=whole, **words)
     if named:
         raise InputError("--task names a column of a table. A folder's classes are its folders.")
     alone = len(tasks) == 1 and tasks[0].kind != "multilabel"
@@ -116,8 +117,9 @@ def open_for(
         if not data.startswith("tfds:") and not (data and Path(data).exists()):
             return None
     tasks, trained_on = _told_by(model)
-    words = {**_read_with(data, made), "tasks": tasks, **words}
-    found = open_data(data, seed=seed, **words)
+    known = {task.name: task for task in tasks}
+    words["tasks"] = [known.get(name, name) for name in words.get("tasks", ())] or tasks
+    found = _read(data, seed, _read_with(data, made), words)
     if run is None:
         return _of_unknown_origin(model, found, trained_on)
     found, seen = Division.read(run / DIVISION).applied(found)
@@ -128,6 +130,23 @@ def open_for(
     if not (found.has("test") or found.has("val")):
         return Opened(found, None, "")
     return Opened(found, *scored_part(found))
+
+
+def _read(
+    data: str, seed: int, remembered: Mapping[str, Any], words: Mapping[str, Any]
+) -> Manifest:
+    """Data as a run read its own; a column that others lack is told, and done without."""
+    extra = [name for name in ("image", "group") if name in remembered and name not in words]
+    try:
+        return open_data(data, seed=seed, **{**remembered, **words})
+    except InputError:
+        if not extra:
+            raise
+    fewer = {name: word for name, word in remembered.items() if name not in extra}
+    found = open_data(data, seed=seed, **{**fewer, **words})
+    lacking = " and ".join(f"--{name} {remembered[name]}" for name in extra)
+    _tell(f"{data} is read without {lacking}, with which the run read its own data.")
+    return found
 
 
 def _read_with(data: str, made: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +199,7 @@ def _of_unknown_origin(model: Path, found: Manifest, trained_on: Sequence[str | 
     """Data for a model without a run: divided as they were, or else scored whole."""
     if found.has("train") and trained_on:
         train = found.split("train")
-        if training_digest(train, found.tasks) in trained_on:
+        if {training_digest(train, found.tasks)} == set(trained_on):
             return Opened(found, *scored_part(found))
     scored = scored_part(found)[0] if found.splits and not found.drawn else found.certain()
     _tell(
@@ -215,12 +234,30 @@ def open_training(data: str, *files: str | None, seed: int = 0, **words: Any) ->
         InputError: As `open_data`, and for a division that is damaged.
     """
     found, earlier = open_data(data, seed=seed, **words), seen_before(*files)
+    for file in files:
+        if _of_no_run(file):
+            _tell(
+                f"Nothing tells which pictures {file} was trained on: it may have seen some of "
+                "those that are held out here."
+            )
     if earlier is None:
         return found
     found, seen = earlier.spared(found)
     if seen:
         _tell(f"{seen:,} pictures were trained or tuned on before: they are not held out.")
     return found
+
+
+def _of_no_run(file: str | None) -> bool:
+    """Whether it is a network of ours that was trained, and no run says on what."""
+    alone = file and file.endswith(".keras") and Path(file).is_file() and not run_of(Path(file))
+    return bool(alone and _told_by(Path(file))[1])
+
+
+def say_notes(manifest: Manifest) -> None:
+    """Tell what was noted of data whose summary is not shown."""
+    for note in manifest.notes:
+        _tell(f"note: {note}")
 
 
 def list_pictures(data: str) -> Manifest:
@@ -256,6 +293,6 @@ def list_pictures(data: str) -> Manifest:
 def _below(data: str) -> Walked:
     if not os.path.isdir(data):
         above, name = os.path.split(os.path.abspath(data))
-        hint = nearest(name, os.listdir(above)) if os.path.isdir(above) else ""
-        raise InputError(f"There is no folder {data}.{hint}")
+        there = os.listdir(above) if os.access(above, os.R_OK) else []
+        raise InputError(f"There is no folder {data}.{nearest(name, there)}")
     return search(data)

@@ -228,6 +228,7 @@ def write_run(
     settings: Mapping[str, Any],
     root: Path | None = None,
     thresholds_metric: str | None = "f1",
+    division: Division | None = None,
 ) -> Written:
     """Score a trained model and write all that belongs to it; the state of its fit goes.
 
@@ -243,15 +244,14 @@ def write_run(
         root: The folder that picture paths are written relative to, if any.
         thresholds_metric: What the thresholds are chosen by, as in
             `choose_thresholds`; None leaves the model's as they are.
+        division: What `division_of` gave before training; by default it is made now.
 
     Returns:
         The scores, what they are of, and the thresholds.
     """
     found = predict_run(model, manifest)
     tuned = tune_run(model, manifest, found, thresholds_metric) if thresholds_metric else None
-    division, earlier = Division.of(manifest), seen_before(*_files(settings))
-    if earlier is not None:
-        division = division.with_earlier(earlier)
+    division = division or division_of(manifest, settings)
     division.write(folder / DIVISION)  # first: no model is without it
     save_model(model, folder / MODEL)
     scores, source = score_run(model, manifest, found)
@@ -275,10 +275,21 @@ def write_run(
     return Written(scores, source, tuned)
 
 
+def division_of(manifest: Manifest, settings: Mapping[str, Any]) -> Division:
+    """Which picture is in which part, asked before training: pictures may change meanwhile.
+
+    Args:
+        manifest: All pictures.
+        settings: What names the network's files, whose runs saw pictures before.
+    """
+    division, earlier = Division.of(manifest), seen_before(*_files(settings))
+    return division if earlier is None else division.with_earlier(earlier)
+
+
 def _files(settings: Mapping[str, Any]) -> list[str]:
     """The files that a network was made from."""
-    names = f"{settings.get('backbone', '')},{settings.get('weights', '')}".split(",")
-    return [name.strip() for name in names]
+    backbone, weights = settings.get("backbone") or "", settings.get("weights") or ""
+    return [backbone, *(name.strip() for name in backbone.split(",")), weights]
 
 
 def _with_history(

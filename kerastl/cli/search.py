@@ -189,17 +189,19 @@ def search(
     words = reading(task, unknown, unsure, uncertain, image, group, tags)
     with loading():
         from kerastl.cli.opening import open_training
+        from kerastl.cli.runs import division_of
         from kerastl.inference.sidecar import NAME
         from kerastl.scoring.thresholds import check_metric
         from kerastl.tuning.searching import search as search_depths
 
     folder = search_folder(data, out)
     metric = none(thresholds) and check_metric(thresholds)
-    manifest = open_training(data, *backbone.split(","), weights, seed=seed, **words)
+    manifest = open_training(data, *_files(backbone), weights, seed=seed, **words)
     say_labels(manifest)
     said = {"depths": depths, "balance": balance}
     said["task_weights"] = pairs(task_weight or (), "--task-weight")
     network, learning = _backbones(backbone), _learning(manifest, said)
+    division = division_of(manifest, {"backbone": backbone, "weights": weights})
     with goes_on(folder) as asked:
         with _shown(asked) as progress:
             found = search_depths(
@@ -207,18 +209,13 @@ def search(
                 seed=seed, overwrite=overwrite, **learning, **options,
             )  # fmt: skip
         _show(found)
-        settings = {
-            **words,
-            **said,
-            **options,
-            "data": named(data),
-            "backbone": backbone,
-            "seed": seed,
-        }
-        settings |= {"weights": weights, "thresholds": thresholds, "values": dict(found.values)}
+        settings = {**words, **said, **options, "data": named(data), "backbone": backbone}
+        settings |= {"seed": seed, "weights": weights, "thresholds": thresholds}
+        settings["values"] = dict(found.values)
         write_shown(
-            folder, found.model, manifest, None, settings=_plain(settings), thresholds_metric=metric
-        )
+            folder, found.model, manifest, None, settings=_plain(settings),
+            thresholds_metric=metric, division=division,
+        )  # fmt: skip
     if (folder / NAME).is_file():
         say("The exported files there are of the model before: export again.")
     say_next(folder)
@@ -248,10 +245,14 @@ def search_folder(data: str, out: Path | None) -> Path:
     return run_folder(data, out, resume=False)
 
 
+def _files(words: str) -> list[str]:
+    return [name.strip() for name in words.split(",")]
+
+
 def _backbones(words: str) -> Backbone | list[str]:
     from kerastl.cli.runs import named_backbone
 
-    names = [word.strip() for word in words.split(",")]
+    names = _files(words)
     return names if len(names) > 1 else named_backbone(names[0])
 
 

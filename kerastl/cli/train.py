@@ -49,7 +49,7 @@ from kerastl.cli.options import (
     reading,
     training,
 )
-from kerastl.errors import InputError
+from kerastl.errors import InputError, shorten
 from kerastl.terminal import steps_shown
 
 if TYPE_CHECKING:
@@ -153,17 +153,25 @@ def train_run(
     root: Path | None = None,
 ) -> None:
     """Fit a model, showing what trains, and write its run."""
-    from kerastl.cli.runs import STATE
+    from kerastl.cli.runs import STATE, division_of
     from kerastl.models.trainable import freeze_plan
     from kerastl.training.fitting import fit as fit_model
 
     title("What trains")
     show_frame(freeze_plan(net))
+    division = division_of(manifest, settings)
     title("Training")
     history = fit_model(net, manifest, resume=folder / STATE, **fit)
     say(f"{history.movement}.")
     write_shown(
-        folder, net, manifest, history, settings=settings, root=root, thresholds_metric=metric
+        folder,
+        net,
+        manifest,
+        history,
+        settings=settings,
+        root=root,
+        thresholds_metric=metric,
+        division=division,
     )
 
 
@@ -293,4 +301,5 @@ def predict(
     if out is not None:
         bad = int((frame["error"] != "").sum())
         say(f"{len(frame) - bad} pictures predicted, {bad} could not be read. Written to {out}")
-    say_left_out(frame["error"], found.told() if found else [])
+    left = found.told() if found else [f"{p}: {why}" for p, why in own.pictures.skipped.items()]
+    say_left_out(frame["error"], shorten(left))

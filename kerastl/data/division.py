@@ -26,7 +26,7 @@ COLUMNS = ("content", "split", "group")
 
 def run_of(model: Path) -> Path | None:
     """The folder of the run that a model or an exported file lies in, if there is one."""
-    places = (model, *model.parents[:2])  # OpenVINO's files lie in a folder of their own
+    places = (model, *model.parents[:3])  # OpenVINO's files and trials lie in folders of their own
     return next((place for place in places if (place / FILE).is_file()), None)
 
 
@@ -100,11 +100,14 @@ class Division:
 
         Seen is what was trained or tuned on, the parts train and val, and each picture of a group
         of which one was. A picture that the run did not have is held out, unless the data come
-        with a division of their own: then it is where that puts it.
+        with a division of their own that holds some of these out: then it is where that puts it.
         """
-        given = "split" in manifest.frame and not manifest.drawn
-        before = list(manifest.frame["split"]) if given else [HELD_OUT] * len(manifest)
         known = self._known(manifest)
+        before = [HELD_OUT] * len(manifest)
+        if "split" in manifest.frame and not manifest.drawn:
+            given = list(manifest.frame["split"])
+            new = {split for split, part in zip(given, known, strict=True) if part is None}
+            before = given if HELD_OUT in new else before
         parts = [part or other for part, other in zip(known, before, strict=True)]
         frame = manifest.frame.assign(split=np.array(parts, dtype=object))
         seen = sum(part not in (None, HELD_OUT) for part in known)
@@ -113,18 +116,21 @@ class Division:
     def spared(self, manifest: Manifest) -> tuple[Manifest, int]:
         """Data to train a seen network on, nothing held out that it saw, and how many were.
 
-        In a division that was drawn, each picture that is known is in the part where it was. In
-        one that the data came with, what was seen is left out of what is held out.
+        In a division that was drawn, each picture that is known is in the part where it was, and
+        so are those of its group. Of one that the data came with, what was seen is left out of
+        val and test.
         """
         known = self._known(manifest)
         seen = np.array([part not in (None, HELD_OUT) for part in known], bool)
         split = manifest.frame["split"].to_numpy(dtype=object)
-        out = seen & (split == HELD_OUT)
         if not manifest.drawn:
+            out = seen & (split != SPLITS[0])
             return manifest.take(np.flatnonzero(~out)), int(out.sum())
-        split = [part or drawn for part, drawn in zip(known, split, strict=True)]
-        frame = manifest.frame.assign(split=np.array(split, dtype=object))
-        return replace(manifest, frame=frame), int(out.sum())
+        out = seen & (split == HELD_OUT)
+        split = np.array([part or drawn for part, drawn in zip(known, split, strict=True)], object)
+        for rows in together(manifest.frame, None):
+            split[rows] = _first(*split[rows])
+        return replace(manifest, frame=manifest.frame.assign(split=split)), int(out.sum())
 
     def with_earlier(self, other: Division) -> Division:
         """This division, and what another saw before it."""

@@ -171,12 +171,16 @@ def gather(given: Iterable[str | os.PathLike]) -> Walked:
         >>> gather(["b.png", "a.txt"]).pictures
         ['b.png', 'a.txt']
     """
-    found, empty = Walked(), []
+    found, empty, seen = Walked(), [], set()
     for path in map(os.fspath, given):
         inside = walk(path) if os.path.isdir(path) else Walked([path])
         if not inside.pictures:
             empty.append("; ".join([path, *inside.told()]))
-        found.pictures += inside.pictures
+        for picture in inside.pictures:  # given twice, it is one
+            real = os.path.realpath(picture)
+            if real not in seen:
+                found.pictures.append(picture)
+            seen.add(real)
         found.unread |= inside.unread
         found.others |= inside.others
         found.repeated += inside.repeated

@@ -260,3 +260,45 @@ def test_open_data_takes_the_columns_of_a_table_and_the_groups_of_a_folder(tmp_p
     assert open_data(str(tmp_path), group="owner*").frame["group"].nunique() == 6
     with pytest.raises(InputError, match=r"^--tags: only a \.csv table has such columns"):
         open_data(str(tmp_path), group="owner*", tags=" ")
+
+
+def test_a_table_of_one_class_or_of_a_test_part_alone_is_scored(work, inside):
+    names = sorted(p.relative_to(work).as_posix() for p in work.glob("pictures/*/*"))
+    rows = [f"{name},{name.split('/')[1]},p{n % 13}" for n, name in enumerate(names)]
+    table(work / "all.csv", rows)
+    train(work, inside, "all.csv", "--out", "run")
+    pictures(work / "later", 12, seed=1)
+    later = sorted(p.relative_to(work).as_posix() for p in work.glob("later/down/*"))
+    (work / "later.csv").write_text("\n".join(["image,kind", *(f"{p},DOWN" for p in later)]))
+    told = inside("evaluate", "run", "later.csv", "--out", "scores", cwd=work)
+    assert f"n = {len(later)}" in told
+    (work / "later.csv").write_text(
+        "\n".join(["image,kind,split", *(f"{p},down,test" for p in later)])
+    )
+    assert f"n = {len(later)}" in inside("evaluate", "run", "later.csv", cwd=work)
+
+
+def test_a_group_of_the_run_that_others_lack_is_done_without(work, inside):
+    pictures(work / "pictures", 20, seed=2)
+    names = sorted(p.relative_to(work).as_posix() for p in work.glob("pictures/*/*"))
+    lines = [f"{name},{name.split('/')[1]},p{n % 20}" for n, name in enumerate(names)]
+    (work / "all.csv").write_text("\n".join(["image,kind,patient", *lines]))
+    train(work, inside, "all.csv", "--group", "patient", "--out", "run")
+    pictures(work / "later", 12, seed=1)
+    shutil.rmtree(work / "run/.fit", ignore_errors=True)
+    plain = [f"{p},{p.split('/')[1]}" for p in
+             sorted(p.relative_to(work).as_posix() for p in work.glob("later/*/*"))]  # fmt: skip
+    (work / "later.csv").write_text("\n".join(["image,kind", *plain]))
+    told = inside("evaluate", "run", "later.csv", cwd=work)
+    assert "later.csv is read without --group patient, with which the run read its own" in told
+    assert "n = 12" in told
+
+
+def test_files_of_a_model_without_a_run_take_no_other_runs_division(work, trained, inside):
+    formats = ["--formats", "float32", "--no-latency", "--out", "far"]
+    inside("export", "run", *formats, cwd=work)
+    assert (work / "far/division.csv").is_file()
+    assert json.loads((work / "far/report.json").read_text())["training"]["data"]
+    shutil.copy(work / "run/model.keras", work / "alone.keras")
+    inside("export", "alone.keras", "pictures", *formats, cwd=work)
+    assert not (work / "far/division.csv").exists()

@@ -130,12 +130,6 @@ def _leaks(frame: pd.DataFrame, names: np.ndarray, same: np.ndarray) -> Iterator
             if both:
                 each = [f"{names[p[a]]} is in {a} and {b} as {names[p[b]]}" for p in both]
                 yield f"leakage, counted for {a}: {_examples(each)}"
-    if "group" in frame:
-        parts = frame[frame["group"] != ""].groupby("group")["split"].nunique()
-        crossing = [str(group) for group in parts.index[parts > 1]]
-        if crossing:
-            counted = "counted for the first of train, val and test"
-            yield f"leakage, {counted}: groups in several parts, {_examples(crossing)}"
 
 
 def _kept_together(frame: pd.DataFrame, same: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kerastl.data.kinds import PICTURE_SUFFIXES
+from kerastl.data.kinds import PICTURE_SUFFIXES, suffix_of
 from kerastl.data.readers.table import Table
 from kerastl.errors import InputError, nearest
 
@@ -83,7 +83,8 @@ def _table(
     other = next((c for c in SEPARATORS if c != sep and c in header[0]), None)
     if len(header) == 1 and other:
         raise InputError(f"{path} has only one column, {header[0]!r}. Try sep={other!r}.")
-    named = next((h for h in header if os.path.splitext(h)[1].lower() in PICTURE_SUFFIXES), None)
+    pairs = zip(map(suffix_of, header), map(suffix_of, [*body, header][0]), header, strict=False)
+    named = next((h for top, below, h in pairs if top in PICTURE_SUFFIXES and top == below), "")
     if named:
         raise InputError(
             f"{path} begins with a picture, {named}. Expected a first line with the names of the "
@@ -148,4 +149,4 @@ def _decoded(path: str, raw: bytes) -> tuple[str, list[str]]:
 
 def _neighbour(path: str) -> str:
     folder, name = os.path.split(path)
-    return nearest(name, os.listdir(folder or ".") if os.path.isdir(folder or ".") else [])
+    return nearest(name, os.listdir(folder or ".") if os.access(folder or ".", os.R_OK) else [])

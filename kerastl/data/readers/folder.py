@@ -190,7 +190,7 @@ def _walk_splits(root: str, folders: Sequence[str], splits: dict[str, str], foun
             f"{there} lie beside other folders: {', '.join(others)}. Move these elsewhere; "
             "or rename the first, if they are classes"
         )
-    if "train" not in splits.values():
+    if "train" not in splits.values() and not found.known:
         found.faults.append(f"there is no train folder, only {there}. Rename one to train")
     for split in dict.fromkeys(splits.values()):
         same = [name for name, of in splits.items() if of == split]

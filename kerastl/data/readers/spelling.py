@@ -141,12 +141,13 @@ def _as_class(task: Task, cell: str) -> str | None:
     """The word for a cell that is no class of the task as it stands; None where it means none."""
     word = _plain(cell)
     classes = () if task.kind == "multilabel" else task.classes
-    if folded(word) in _UNKNOWN:
+    yes_no = task.kind != "multiclass"  # where a word can mean nothing else
+    if folded(word) in (_UNKNOWN | _MAYBE_UNKNOWN if yes_no else _UNKNOWN):
         return ""
     known = [c for c in classes if folded(c) == folded(word)]
     if not known and _NUMBER.fullmatch(word):
         point = word.replace(",", ".")
-        if task.kind != "multiclass" and share(point) is not None:
+        if yes_no and share(point) is not None:
             return point
         known = [c for c in classes if _NUMBER.fullmatch(c) and float(c) == float(point)]
     if len(known) == 1:

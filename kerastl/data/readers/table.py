@@ -157,6 +157,8 @@ def check_table(
     tasks: Task | str | Iterable[Task | str] | None,
     words: Words,
     uncertain: Policy = "ignore",
+    *,
+    to_train: bool = True,
 ) -> Checked:
     """Turn a table into a manifest's frame, or raise one error that lists every fault.
 
@@ -167,6 +169,7 @@ def check_table(
             every remaining column.
         words: The words that are no labels.
         uncertain: What uncertain labels stand for in training.
+        to_train: Whether every class has to be there, and a train part where there are splits.
 
     Returns:
         The frame with codes; rows that repeat another are left out, with a note.
@@ -183,6 +186,8 @@ def check_table(
     frame = pd.DataFrame(index=range(len(table.text)))
     names = _images(table, columns.image, frame, faults, notes)
     _splits_and_groups(table, columns, names, frame, faults)
+    if to_train and "split" in frame and "train" not in set(frame["split"]):
+        faults.append((-1, f"column {columns.split!r} has no train, so nothing to learn from"))
     found = choose(table, columns, tasks, words, faults, notes)
     wanted = _wanted(found, faults)
     notes += _words_nowhere(wanted, found.text, words)
@@ -195,7 +200,7 @@ def check_table(
     clean = [t for t in wanted if _codes(table, t, words, frame, faults)]
     if "image" in frame:
         kept = _repeats(table, frame, names, faults, notes)
-        faults += coverage_faults(frame, clean, table.places, values)
+        faults += coverage_faults(frame, clean, table.places, values) if to_train else []
     if faults:
         raise _error(table, faults)
     rows = np.flatnonzero(kept)
@@ -268,8 +273,6 @@ def _splits_and_groups(
         if split not in SPLITS:
             hint = nearest(word, SPLITS)
             faults.append((row, f"split is {word!r}, expected train, val or test.{hint}"))
-    if "train" not in set(frame["split"]):
-        faults.append((-1, f"column {columns.split!r} has no train, so nothing to learn from"))
 
 
 def _wanted(chosen: Chosen, faults: list) -> list[Task]:

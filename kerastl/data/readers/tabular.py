@@ -42,6 +42,7 @@ def read_csv(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     stable: bool = True,
+    to_train: bool = True,
 ) -> Manifest:
     """Read a table of pictures and labels from a CSV file.
 
@@ -87,6 +88,8 @@ def read_csv(
         stable: Whether a picture keeps its part when others are added: it follows from the
             hash of its group or content. False divides evenly, class by class, for data that
             stay as they are.
+        to_train: Whether it has to have every class, and a train part where it is divided;
+            False for what a model is only scored on.
 
     Returns:
         The manifest, split. Its notes say what was made of the columns.
@@ -109,7 +112,9 @@ def read_csv(
     folder = os.path.dirname(os.fspath(path)) if images is None else os.fspath(images)
     table = csv_table(os.fspath(path), sep, folder)
     words = Words.given(unknown, unsure, tags)
-    found = check_table(table, Columns(image, split, group), tasks, words, uncertain)
+    found = check_table(
+        table, Columns(image, split, group), tasks, words, uncertain, to_train=to_train
+    )
     return _manifest(found, fractions, seed, stable)
 
 
