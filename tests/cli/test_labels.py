@@ -142,6 +142,8 @@ def test_policies_says_what_to_type_where_one_is_really_better(work, inside, mon
     shares = {"labels.down": 0.25, "labels.bright": 0.4}
     report = PolicyReport(pd.DataFrame(rows, columns=list(COLUMNS)), shares)
     monkeypatch.setattr(policies, "compare_policies", lambda *args, **options: report)
-    told = inside("policies", "findings.csv", *OWN, cwd=work)
-    assert "Next:  kerastl train findings.csv --uncertain labels.down=0.25" in told
+    told = inside("policies", "findings.csv", *OWN, "--unknown", "n/a", "--seed", "3", cwd=work)
+    (line,) = [line for line in told.splitlines() if line.startswith("Next:")]
+    assert line.startswith("Next:  kerastl train findings.csv --unknown n/a --seed 3 --backbone ")
+    assert line.endswith(" --uncertain labels.down=0.25")
     assert "labels.bright: kerastl.self_train, in Python" in told
