@@ -24,6 +24,7 @@ from kerastl.cli.options import (
     reading,
 )
 from kerastl.deploy.formats import ALL, DEFAULT, FORMATS, check_formats
+from kerastl.errors import InputError
 
 if TYPE_CHECKING:
     from kerastl.data.manifest import Manifest
@@ -110,14 +111,19 @@ def export(
         from kerastl.deploy.contract import RefusedExport
         from kerastl.deploy.exporting import export as export_model
         from kerastl.inference.sidecar import NAME, REPORT, read_report, update_report
-        from kerastl.models.saving import load_model
+        from kerastl.models.saving import MODEL, load_model
 
     file = _keras_file(model)
     net = load_model(file)
     words = reading(task, unknown, unsure, None, image, group, tags)
+    folder = folder or file.parent
+    if (folder / MODEL).exists() and folder.resolve() != file.parent.resolve():
+        raise InputError(
+            f"Expected --out with a folder of its own. Received: {folder}, which is another run's: "
+            "what that run has seen is kept there."
+        )
     found = open_for(file, data, seed=seed, **words)
     pictures, scored = (None, None) if found is None else (found.pictures, found.scored)
-    folder = folder or file.parent
     try:
         report = export_model(
             net, folder, chosen, calibration=pictures, evaluation=scored, waive=_names(waive),

@@ -16,6 +16,8 @@ from kerastl.cli.console import err
 from kerastl.data.division import FILE as DIVISION
 from kerastl.data.division import Division, run_of
 from kerastl.data.manifest import Manifest, path_column
+from kerastl.data.readers.csv_file import csv_table
+from kerastl.data.readers.grouping import groups_of_paths
 from kerastl.data.readers.tabular import picture_paths, read_csv, read_folder
 from kerastl.data.tasks import UNKNOWN, Task
 from kerastl.data.walking import Walked
@@ -136,10 +138,10 @@ def _read(
     data: str, seed: int, remembered: Mapping[str, Any], words: Mapping[str, Any]
 ) -> Manifest:
     """Data as a run read its own; a column that others lack is told, and done without."""
-    extra = [name for name in ("image", "group") if name in remembered and name not in words]
     try:
         return open_data(data, seed=seed, **{**remembered, **words})
     except InputError:
+        extra = [n for n in ("image", "group") if n not in words and _lacks(data, remembered, n)]
         if not extra:
             raise
     fewer = {name: word for name, word in remembered.items() if name not in extra}
@@ -147,6 +149,18 @@ def _read(
     lacking = " and ".join(f"--{name} {remembered[name]}" for name in extra)
     _tell(f"{data} is read without {lacking}, with which the run read its own data.")
     return found
+
+
+def _lacks(data: str, remembered: Mapping[str, Any], name: str) -> bool:
+    """Whether data have no column, or no folder, of what the run read its own with."""
+    word = remembered.get(name)
+    if word is None:
+        return False
+    if "*" in word:
+        return not any(groups_of_paths(word, list_pictures(data).frame["image"].tolist()))
+    if Path(data).suffix.lower() not in TABLES:
+        return True
+    return word not in csv_table(data, None, os.path.dirname(data)).text.columns
 
 
 def _read_with(data: str, made: Mapping[str, Any]) -> dict[str, Any]:

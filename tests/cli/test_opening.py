@@ -292,6 +292,13 @@ def test_a_group_of_the_run_that_others_lack_is_done_without(work, inside):
     told = inside("evaluate", "run", "later.csv", cwd=work)
     assert "later.csv is read without --group patient, with which the run read its own" in told
     assert "n = 12" in told
+    split = ["train" if n else "test" for n in range(len(lines))]  # a patient in two parts
+    seen = 3 * sum(part != "test" for part in parts(work / "run", "group").values())
+    parted = [f"{line},{part}" for line, part in zip(lines, split, strict=True)]
+    (work / "parted.csv").write_text("\n".join(["image,kind,patient,split", *parted]))
+    told = inside("evaluate", "run", "parted.csv", cwd=work)
+    assert "read without" not in told  # the groups are there, and hold
+    assert f"60 pictures, {seen} of them were trained or tuned on: left out." in told
 
 
 def test_files_of_a_model_without_a_run_take_no_other_runs_division(work, trained, inside):
@@ -302,3 +309,15 @@ def test_files_of_a_model_without_a_run_take_no_other_runs_division(work, traine
     shutil.copy(work / "run/model.keras", work / "alone.keras")
     inside("export", "alone.keras", "pictures", *formats, cwd=work)
     assert not (work / "far/division.csv").exists()
+
+
+def test_files_are_not_exported_into_another_run(work, trained, inside):
+    shutil.copytree(work / "run", work / "other")
+    before = (work / "other/division.csv").read_bytes()
+    (work / "alone").mkdir()
+    shutil.copy(work / "run/model.keras", work / "alone")
+    for model in ("run", "alone/model.keras"):
+        told = inside("export", model, "pictures", "--formats", "float32", "--out", "other",
+                      cwd=work, code=2)  # fmt: skip
+        assert "Received: other, which is another run's" in told
+    assert (work / "other/division.csv").read_bytes() == before
